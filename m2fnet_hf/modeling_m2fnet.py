@@ -1,0 +1,1020 @@
+"""M2FNet (Chudasama et al., 2022, arXiv 2206.02187): a dialogue's text, sound and faces to one emotion per utterance.
+
+Shapes: B dialogues, U utterances, T tokens, S samples, F face frames, P faces, A Action Units, L positions of an
+encoder's output, D features, H hidden, C classes, N real utterances. Masks are true where real.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pad_sequence
+from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers import initialization as init
+from transformers.masking_utils import create_bidirectional_mask, create_causal_mask
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.utils import ModelOutput, can_return_tuple
+
+from .configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
+from .losses import IGNORED, emotion_loss
+
+# Encoders run on micro-batches of at most this many tokens or samples, padding included.
+TOKEN_BUDGET = 8192
+SAMPLE_BUDGET = 16_000 * 60
+# and are filled with real ones to at least this share.
+LEAST_FILL = 0.8
+# Longer sound is encoded in pieces of at most this many samples (30 s) and pooled over all of them.
+LONGEST_SOUND = 16_000 * 30
+# Encoders that ignore padding when told of it. Others see utterances of equal length together only: group norm and
+# unmasked convolutions mix padding into real frames.
+MASKED_AUDIO_ENCODERS = {"wav2vec2", "hubert", "wavlm", "unispeech", "unispeech-sat"}
+
+
+@dataclass
+class M2FNetModelOutput(ModelOutput):
+    """What [`M2FNetModel`] returns.
+
+    Args:
+        last_hidden_state: [B, U, K], what the classifier reads: the fused text beside the other modalities (K is H
+            per modality) or, with gated fusion, their weighted sum (K is H). Zero at padding.
+        modality_states: one [B, U, H] per modality of the model, after its dialogue encoders.
+        modality_mask: [B, U, 3], 1 for those of text, sound and faces that were used for an utterance.
+        modality_weights: [B, U, M], the gate's weights over the model's modalities; gated fusion only.
+        hidden_states: on request, the first modality's [B, U, H] before and after each of its dialogue encoders.
+        attentions: on request, the first modality's self-attention [B, heads, U, U] in each dialogue encoder.
+        audio_attentions, visual_attentions: on request, in each fusion module, text to sound and text to faces
+            [B, heads, U, U].
+    """
+
+    last_hidden_state: torch.Tensor | None = None
+    modality_states: tuple[torch.Tensor, ...] | None = None
+    modality_mask: torch.Tensor | None = None
+    modality_weights: torch.Tensor | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
+    attentions: tuple[torch.Tensor, ...] | None = None
+    audio_attentions: tuple[torch.Tensor, ...] | None = None
+    visual_attentions: tuple[torch.Tensor, ...] | None = None
+
+
+@dataclass
+class M2FNetEmotionOutput(ModelOutput):
+    """What [`M2FNetForEmotionClassification`] returns: [`M2FNetModelOutput`] with the emotions.
+
+    Args:
+        loss: scalar, with `labels` only.
+        logits: [B, U, C]; zero at padding.
+    """
+
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    modality_states: tuple[torch.Tensor, ...] | None = None
+    modality_mask: torch.Tensor | None = None
+    modality_weights: torch.Tensor | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
+    attentions: tuple[torch.Tensor, ...] | None = None
+    audio_attentions: tuple[torch.Tensor, ...] | None = None
+    visual_attentions: tuple[torch.Tensor, ...] | None = None
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Real rows only: nothing below computes on padding
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class Rows:
+    """The real places of a padded [B, U] batch, to compute on them alone."""
+
+    def __init__(self, mask: torch.Tensor) -> None:
+        self.shape = mask.shape
+        self.index = mask.flatten().nonzero().squeeze(-1)
+
+    def pack(self, padded: torch.Tensor) -> torch.Tensor:
+        """[B, U, ...] to [N, ...]."""
+        return padded.flatten(0, 1).index_select(0, self.index)
+
+    def unpack(self, rows: torch.Tensor) -> torch.Tensor:
+        """[N, ...] to [B, U, ...], zero at padding."""
+        padded = rows.new_zeros(self.shape.numel(), *rows.shape[1:])
+        return padded.index_copy(0, self.index, rows).unflatten(0, self.shape)
+
+
+def split_rows(values: torch.Tensor, mask: torch.Tensor) -> list[torch.Tensor]:
+    """[N, L] to N vectors of their real length, wherever the padding was."""
+    return list(values[mask].split(mask.sum(1).tolist()))
+
+
+def micro_batches(lengths: list[int], budget: int, longest: int | None, equal: bool = False) -> Iterator[list[int]]:
+    """Indices of rows of like (or equal) length, shortest first, padded size at most `budget` and little of it padding.
+
+    A row above `longest` or `budget` comes alone.
+    """
+    batch: list[int] = []
+    real = 0
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        length = lengths[index]
+        size = length * (len(batch) + 1)
+        unlike = length != lengths[batch[0]] if equal and batch else real + length < LEAST_FILL * size
+        if batch and (unlike or size > budget or (longest is not None and length > longest)):
+            yield batch
+            batch, real = [], 0
+        batch.append(index)
+        real += length
+    if batch:
+        yield batch
+
+
+def length_mask(lengths: torch.Tensor, longest: int) -> torch.Tensor:
+    """[N] to [N, longest]."""
+    return torch.arange(longest, device=lengths.device) < lengths.unsqueeze(-1)
+
+
+def block_pool(states: torch.Tensor, mask: torch.Tensor, num_blocks: int) -> torch.Tensor:
+    """Average the real positions [N, L, H] in `num_blocks` blocks of neighbours to [N, num_blocks * H].
+
+    Blocks overlap where they must (adaptive average pooling), so that a row shorter than `num_blocks` leaves none
+    empty. One block is the mean. The report averaged blocks of neighbouring values of zero-padded sequences instead.
+    """
+    position = mask.cumsum(1).sub(1).unsqueeze(1)
+    length = mask.sum(1).view(-1, 1, 1)
+    block = torch.arange(num_blocks, device=mask.device).view(1, -1, 1)
+    inside = (position * num_blocks >= block * length - block * length % num_blocks) & (
+        position * num_blocks < (block + 1) * length
+    )
+    weights = (inside & mask.unsqueeze(1)).to(states.dtype)
+    weights = weights / weights.sum(-1, keepdim=True)
+    return (weights @ states).flatten(1)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Encoders of one utterance
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def build_encoder(config: PreTrainedConfig) -> PreTrainedModel:
+    """The library's encoder for a config, without a decoder and without an unused pooler."""
+    model = AutoModel.from_config(config, **_without_pooler(config))
+    return model.get_encoder() if config.is_encoder_decoder else model
+
+
+def load_encoder(name_or_path: str, **kwargs: Any) -> PreTrainedModel:
+    """The same with pretrained weights. The whole model is loaded first: `BartEncoder` alone would load nothing."""
+    config = AutoConfig.from_pretrained(name_or_path)
+    model = AutoModel.from_pretrained(name_or_path, **_without_pooler(config), **kwargs)
+    return model.get_encoder() if config.is_encoder_decoder else model
+
+
+def _without_pooler(config: PreTrainedConfig) -> dict[str, bool]:
+    model_class = MODEL_MAPPING[type(config)]
+    takes_it = "add_pooling_layer" in inspect.signature(model_class.__init__).parameters
+    return {"add_pooling_layer": False} if takes_it else {}
+
+
+def encode_text(
+    encoder: PreTrainedModel,
+    input_ids: torch.Tensor,
+    attention_mask: torch.Tensor,
+    pooling_mask: torch.Tensor,
+    num_blocks: int,
+) -> torch.Tensor:
+    """Tokens [N, T] to features [N, D], pooled over `pooling_mask`."""
+
+    def encode(rows: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        ids, pooled = pad_sequence(rows, batch_first=True).unbind(-1)
+        mask = length_mask(torch.tensor([len(row) for row in rows], device=ids.device), ids.shape[1])
+        return encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state, pooled.bool()
+
+    rows = split_rows(torch.stack([input_ids, pooling_mask.long()], dim=-1), attention_mask)
+    return encode_rows(rows, encode, num_blocks, TOKEN_BUDGET, longest_text(encoder))
+
+
+def encode_audio(
+    encoder: PreTrainedModel, input_values: torch.Tensor, mask: torch.Tensor, num_blocks: int
+) -> torch.Tensor:
+    """Sound [N, S] to features [N, D], pooled over its frames."""
+    masked = (
+        encoder.config.model_type in MASKED_AUDIO_ENCODERS
+        and getattr(encoder.config, "feat_extract_norm", None) == "layer"
+    )
+
+    def encode(rows: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        values = pad_sequence(rows, batch_first=True)
+        if not masked or len(rows) == 1:
+            states = encoder(values).last_hidden_state
+            return states, torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
+        lengths = torch.tensor([len(row) for row in rows], device=values.device)
+        attention_mask = length_mask(lengths, values.shape[1]).long()
+        states = encoder(values, attention_mask=attention_mask).last_hidden_state
+        return states, length_mask(encoder._get_feat_extract_output_lengths(lengths), states.shape[1])
+
+    rows = split_rows(input_values, mask)
+    return encode_rows(rows, encode, num_blocks, SAMPLE_BUDGET, LONGEST_SOUND, equal=not masked)
+
+
+def encode_rows(
+    rows: list[torch.Tensor],
+    encode: Callable[[list[torch.Tensor]], tuple[torch.Tensor, torch.Tensor]],
+    num_blocks: int,
+    budget: int,
+    longest: int | None,
+    equal: bool = False,
+) -> torch.Tensor:
+    """N rows of any length to features [N, D], in micro-batches; `encode` gives states [n, L, H] and what to pool.
+
+    A row above `longest` is encoded in pieces of like length and pooled over all of them: nothing is cut off.
+    """
+    features, order = [], []
+    for batch in micro_batches([len(row) for row in rows], budget, longest, equal):
+        members = [rows[index] for index in batch]
+        if longest is not None and len(members[0]) > longest:
+            pieces = [encode([piece]) for piece in members[0].tensor_split(-(-len(members[0]) // longest))]
+            states, pooled = (torch.cat(parts, dim=1) for parts in zip(*pieces, strict=True))
+        else:
+            states, pooled = encode(members)
+        features.append(block_pool(states, pooled, num_blocks))
+        order += batch
+    return torch.cat(features)[torch.tensor(order, device=features[0].device).argsort()]
+
+
+def longest_text(encoder: PreTrainedModel) -> int | None:
+    """Tokens that the encoder has positions for; `None` where there is no limit."""
+    limit = getattr(encoder.config, "max_position_embeddings", None)
+    if limit is None or limit < 1:
+        return None
+    for name, module in encoder.named_modules():
+        # RoBERTa and its kin count positions from behind the padding index.
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            return limit - module.padding_idx - 1
+    return limit
+
+
+class M2FNetVisualEncoder(nn.Module):
+    """Action Units of all faces of a frame to one vector per frame.
+
+    The report merges faces by learned weights without choosing a speaker, the paper weighs them by their area.
+    """
+
+    def __init__(self, config: M2FNetVisualConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.face = nn.Linear(config.num_action_units, config.hidden_size)
+        self.activation = nn.GELU()
+        if config.face_pooling == "learned":
+            self.score = nn.Linear(config.hidden_size, 1)
+        elif config.face_pooling == "concat":
+            self.absent_face = nn.Parameter(torch.empty(config.hidden_size))
+            self.merge = nn.Linear(config.max_faces * config.hidden_size, config.hidden_size)
+
+    def forward(self, action_units: torch.Tensor, mask: torch.Tensor, areas: torch.Tensor | None) -> torch.Tensor:
+        """Faces [N, P, A] of N frames that show one at least, mask and areas [N, P], to [N, H]."""
+        faces = self.activation(self.face(action_units))
+        if self.config.face_pooling == "concat":
+            return self.merge(self._slots(faces, mask).flatten(1))
+        if self.config.face_pooling == "learned":
+            scores = self.score(faces).squeeze(-1)
+        else:
+            if areas is None:
+                raise ValueError("`face_pooling='area'` needs `face_areas` [B, U, F, P], found None.")
+            scores = areas.clamp(min=torch.finfo(torch.float32).tiny).log()
+        weights = scores.masked_fill(~mask, float("-inf")).softmax(-1).to(faces.dtype)
+        return (weights.unsqueeze(1) @ faces).squeeze(1)
+
+    def _slots(self, faces: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Exactly `max_faces` slots, a learned vector where there is no face."""
+        slots = self.config.max_faces
+        if mask[:, slots:].any():
+            raise ValueError(
+                f"`face_pooling='concat'` holds {slots} faces a frame (`max_faces`), found a face in slot "
+                f"{int(mask.any(0).nonzero().max()) + 1}; raise `max_faces` or keep fewer faces."
+            )
+        faces = torch.where(mask.unsqueeze(-1), faces, self.absent_face.to(faces.dtype))[:, :slots]
+        missing = slots - faces.shape[1]
+        return torch.cat([faces, self.absent_face.to(faces.dtype).expand(len(faces), missing, -1)], dim=1)
+
+
+def encode_faces(
+    encoder: M2FNetVisualEncoder,
+    action_units: torch.Tensor,
+    mask: torch.Tensor,
+    areas: torch.Tensor | None,
+    num_blocks: int,
+) -> torch.Tensor:
+    """Faces [N, F, P, A] to features [N, D], pooled over the frames that show one."""
+    frames = mask.any(-1)
+    rows = Rows(frames)
+    encoded = encoder(rows.pack(action_units), rows.pack(mask), None if areas is None else rows.pack(areas))
+    return block_pool(rows.unpack(encoded), frames, num_blocks)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Dialogue
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def eager_attention_forward(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float,
+    dropout: float = 0.0,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scaled dot-product attention with its weights: [B, heads, U, H / heads] to [B, U, heads, H / heads]."""
+    scores = query @ key.transpose(2, 3) * scaling
+    if attention_mask is not None:
+        scores = scores + attention_mask
+    weights = nn.functional.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
+    output = nn.functional.dropout(weights, p=dropout, training=module.training) @ value
+    return output.transpose(1, 2).contiguous(), weights
+
+
+class M2FNetAttention(nn.Module):
+    """Multi-head attention over the utterances of a dialogue; its projections see real utterances only."""
+
+    def __init__(self, config: M2FNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.head_size = config.hidden_size // config.num_attention_heads
+        self.scaling = self.head_size**-0.5
+        self.is_causal = config.causal
+        self.query = nn.Linear(config.hidden_size, config.hidden_size)
+        self.key = nn.Linear(config.hidden_size, config.hidden_size)
+        self.value = nn.Linear(config.hidden_size, config.hidden_size)
+        self.output = nn.Linear(config.hidden_size, config.hidden_size)
+
+    def forward(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        rows: Rows,
+        mask: torch.Tensor | None,
+        output_attentions: bool = False,
+        **kwargs: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Real rows [N, H] each, to [N, H] and the weights [B, heads, U, U] where the implementation gives them."""
+        attend: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
+            self.config._attn_implementation, eager_attention_forward
+        )
+        if output_attentions:
+            attend = eager_attention_forward
+        states, weights = attend(
+            self,
+            self._heads(self.query(query), rows),
+            self._heads(self.key(key), rows),
+            self._heads(self.value(value), rows),
+            mask,
+            scaling=self.scaling,
+            dropout=self.config.attention_dropout if self.training else 0.0,
+            **kwargs,
+        )
+        return self.output(rows.pack(states.flatten(2))), weights
+
+    def _heads(self, states: torch.Tensor, rows: Rows) -> torch.Tensor:
+        return rows.unpack(states).unflatten(-1, (-1, self.head_size)).transpose(1, 2)
+
+
+class M2FNetFeedForward(nn.Module):
+    """SwiGLU (Shazeer, 2020, equation 6)."""
+
+    def __init__(self, config: M2FNetConfig) -> None:
+        super().__init__()
+        self.gate = nn.Linear(config.hidden_size, config.intermediate_size)
+        self.up = nn.Linear(config.hidden_size, config.intermediate_size)
+        self.down = nn.Linear(config.intermediate_size, config.hidden_size)
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        return self.down(nn.functional.silu(self.gate(states)) * self.up(states))
+
+
+class M2FNetDialogueLayer(GradientCheckpointingLayer):
+    """One transformer encoder over a dialogue, with the skip connection around it: x + Enc(x) (paper, section 3.2)."""
+
+    def __init__(self, config: M2FNetConfig) -> None:
+        super().__init__()
+        self.attention = M2FNetAttention(config)
+        self.attention_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.feed_forward = M2FNetFeedForward(config)
+        self.feed_forward_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.hidden_dropout)
+
+    def forward(
+        self, states: torch.Tensor, rows: Rows, mask: torch.Tensor | None, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """[B, U, H] to [B, U, H] and the attention weights."""
+        skip = inner = rows.pack(states)
+        attended, weights = self.attention(inner, inner, inner, rows, mask, **kwargs)
+        inner = self.attention_norm(inner + self.dropout(attended))
+        inner = self.feed_forward_norm(inner + self.dropout(self.feed_forward(inner)))
+        return rows.unpack(skip + inner), weights
+
+
+class M2FNetModality(nn.Module):
+    """One modality's road to the fusion: project its features and let them see their dialogue.
+
+    A learned vector stands in for an utterance that lacks the modality.
+    """
+
+    def __init__(self, config: M2FNetConfig, feature_size: int) -> None:
+        super().__init__()
+        self.projection = nn.Linear(feature_size, config.hidden_size)
+        self.activation = nn.GELU()
+        self.absent = nn.Parameter(torch.empty(config.hidden_size))
+        self.dropout = nn.Dropout(config.hidden_dropout)
+        self.layers = nn.ModuleList(M2FNetDialogueLayer(config) for _ in range(config.num_hidden_layers))
+
+    def forward(
+        self,
+        features: torch.Tensor | None,
+        present: torch.Tensor,
+        place: torch.Tensor,
+        rows: Rows,
+        mask: torch.Tensor | None,
+        **kwargs: Any,
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor | None]]:
+        """Features [B, U, D] where `present` [B, U], to [B, U, H] before and after each layer, and their attentions."""
+        states = self.dropout(self.embed(features, present, rows) + place)
+        history, attentions = [states], []
+        for layer in self.layers:
+            states, weights = layer(states, rows, mask, **kwargs)
+            history.append(states)
+            attentions.append(weights)
+        return history, attentions
+
+    def embed(self, features: torch.Tensor | None, present: torch.Tensor, rows: Rows) -> torch.Tensor:
+        """The projected features, and the learned vector where there are none: [B, U, H]."""
+        states = rows.unpack(self.absent.expand(len(rows.index), -1))
+        if features is None:
+            return states
+        here = Rows(present)
+        projected = self.activation(self.projection(here.pack(features)))
+        return states.to(projected.dtype).flatten(0, 1).index_copy(0, here.index, projected).unflatten(0, here.shape)
+
+
+class M2FNetFusionLayer(GradientCheckpointingLayer):
+    """Fusion attention module (paper, section 3.3, equations 8 to 10).
+
+    Query **and value** are the text, the key is the other modality; only the text moves on. The other modalities'
+    shared keys say where in the dialogue the text should look.
+    """
+
+    def __init__(self, config: M2FNetConfig, others: tuple[str, ...]) -> None:
+        super().__init__()
+        self.includes_text = config.fusion_includes_text
+        self.attentions = nn.ModuleDict({modality: M2FNetAttention(config) for modality in others})
+        parts = len(others) + self.includes_text
+        self.merge = nn.Linear(parts * config.hidden_size, config.hidden_size)
+        self.activation = nn.GELU()
+        self.dropout = nn.Dropout(config.hidden_dropout)
+
+    def forward(
+        self, text: torch.Tensor, *others: torch.Tensor, rows: Rows, mask: torch.Tensor | None, **kwargs: Any
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor | None]]:
+        """Text and each other modality [B, U, H], to the text [B, U, H] and the attention weights by modality."""
+        query = rows.pack(text)
+        parts = [query] if self.includes_text else []
+        weights = {}
+        for (modality, attention), other in zip(self.attentions.items(), others, strict=True):
+            attended, weights[modality] = attention(query, rows.pack(other), query, rows, mask, **kwargs)
+            parts.append(attended)
+        merged = self.dropout(self.activation(self.merge(torch.cat(parts, dim=-1))))
+        return rows.unpack(merged), weights
+
+
+class M2FNetGate(nn.Module):
+    """Weigh the modalities of each utterance, absent ones with 0; leaves the text the room the report asks for."""
+
+    def __init__(self, config: M2FNetConfig) -> None:
+        super().__init__()
+        count = len(config.modalities)
+        self.score = nn.Linear(count * config.hidden_size, count)
+
+    def forward(
+        self, states: dict[str, torch.Tensor], present: dict[str, torch.Tensor], rows: Rows
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Modalities [B, U, H], presence [B, U], to their sum [B, U, H] and its weights [B, U, M]."""
+        stacked = torch.stack([rows.pack(state) for state in states.values()], dim=1)
+        here = torch.stack([rows.pack(present[modality]) for modality in states], dim=1)
+        scores = self.score(stacked.flatten(1))
+        known = here | ~here.any(-1, keepdim=True)
+        weights = scores.masked_fill(~known, float("-inf")).softmax(-1)
+        return rows.unpack((weights.unsqueeze(1) @ stacked).squeeze(1)), rows.unpack(weights)
+
+
+def sinusoidal_positions(utterance_mask: torch.Tensor, hidden_size: int) -> torch.Tensor:
+    """Sines and cosines of each utterance's place among the real ones (Vaswani et al., 2017, section 3.5): [B, U, H]."""
+    place = (utterance_mask.cumsum(1) - 1).unsqueeze(-1).float()
+    # 10,000 is the paper's wavelength base, not a longest dialogue.
+    frequency = 10_000.0 ** (torch.arange(0, hidden_size, 2, device=place.device) / -hidden_size)
+    return torch.stack([(place * frequency).sin(), (place * frequency).cos()], dim=-1).flatten(-2)
+
+
+class M2FNetPreTrainedModel(PreTrainedModel):
+    """Weights, loading and saving of every M2FNet."""
+
+    config: M2FNetConfig
+    config_class = M2FNetConfig
+    base_model_prefix = "model"
+    main_input_name = "input_ids"
+    input_modalities = ("text", "audio", "video")
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["M2FNetDialogueLayer", "M2FNetFusionLayer"]
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Glorot's uniform initialisation, as in the report; absent modalities and faces start as small noise."""
+        super()._init_weights(module)
+        if isinstance(module, nn.Linear):
+            init.xavier_uniform_(module.weight)
+        elif isinstance(module, M2FNetModality):
+            init.normal_(module.absent, std=0.02)
+        elif isinstance(module, M2FNetSpeakers):
+            init.normal_(module.table.weight, std=0.02)
+        elif isinstance(module, M2FNetVisualEncoder) and module.config.face_pooling == "concat":
+            init.normal_(module.absent_face, std=0.02)
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The text encoder's token embeddings."""
+        return self._text_encoder().get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the text encoder's token embeddings."""
+        self._text_encoder().set_input_embeddings(value)
+
+    def _text_encoder(self) -> PreTrainedModel:
+        encoder = self.base_model.text_encoder
+        if encoder is None:
+            raise NotImplementedError("This model has no text encoder (`text_config` is None), so no token embeddings.")
+        return encoder
+
+
+class M2FNetSpeakers(nn.Module):
+    """A learned vector per speaker index of the dialogue; none for an unknown speaker."""
+
+    def __init__(self, config: M2FNetConfig) -> None:
+        super().__init__()
+        self.table = nn.Embedding(config.num_speakers, config.hidden_size)
+
+    def forward(self, speaker_ids: torch.Tensor) -> torch.Tensor:
+        """[B, U] to [B, U, H]; an index outside the table (`-1`, or one speaker too many) gives zeros."""
+        known = (speaker_ids >= 0) & (speaker_ids < self.table.num_embeddings)
+        return self.table(speaker_ids.where(known, 0)) * known.unsqueeze(-1)
+
+
+class M2FNetModel(M2FNetPreTrainedModel):
+    """Encode the real utterances, let each modality see its dialogue, fuse.
+
+    Args:
+        config: [`M2FNetConfig`] with one modality at least.
+
+    Raises:
+        ValueError: without any modality.
+    """
+
+    def __init__(self, config: M2FNetConfig) -> None:
+        super().__init__(config)
+        if not config.modalities:
+            raise ValueError(
+                "A model needs one modality at least, found none in its config; give a `text_config`, `audio_config` "
+                "or `visual_config`, or a feature size such as `text_feature_size`."
+            )
+        self.modalities = nn.ModuleDict(
+            {modality: M2FNetModality(config, size) for modality, size in config.feature_sizes.items()}
+        )
+        self.speakers = M2FNetSpeakers(config) if config.speaker_embeddings else None
+        others = config.modalities[1:]
+        fusion_layers = config.num_fusion_layers if config.fusion == "attention" and others else 0
+        self.fusion_layers = nn.ModuleList(M2FNetFusionLayer(config, others) for _ in range(fusion_layers))
+        self.gate = M2FNetGate(config) if config.fusion == "gated" else None
+        self.text_encoder = None if config.text_config is None else build_encoder(config.text_config)
+        self.audio_encoder = None if config.audio_config is None else build_encoder(config.audio_config)
+        self.visual_encoder = None if config.visual_config is None else M2FNetVisualEncoder(config.visual_config)
+        self.post_init()
+        self.freeze_encoders()
+
+    def freeze_encoders(self) -> None:
+        """Fix the encoders that the config says are frozen."""
+        for encoder in self._frozen():
+            encoder.requires_grad_(False)
+            encoder.eval()
+
+    def train(self, mode: bool = True) -> "M2FNetModel":
+        """A frozen encoder stays in evaluation mode: its features are the same in training and in use."""
+        super().train(mode)
+        self.freeze_encoders()  # here too, because loading replaces parameters by trainable ones
+        return self
+
+    def _frozen(self) -> list[nn.Module]:
+        switches = {"text": self.config.freeze_text_encoder, "audio": self.config.freeze_audio_encoder}
+        encoders = [getattr(self, f"{modality}_encoder") for modality, frozen in switches.items() if frozen]
+        return [encoder for encoder in encoders if encoder is not None]
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        pooling_mask: torch.Tensor | None = None,
+        input_values: torch.FloatTensor | None = None,
+        audio_attention_mask: torch.Tensor | None = None,
+        action_units: torch.FloatTensor | None = None,
+        action_units_mask: torch.Tensor | None = None,
+        face_areas: torch.FloatTensor | None = None,
+        text_features: torch.FloatTensor | None = None,
+        audio_features: torch.FloatTensor | None = None,
+        visual_features: torch.FloatTensor | None = None,
+        text_features_mask: torch.Tensor | None = None,
+        audio_features_mask: torch.Tensor | None = None,
+        visual_features_mask: torch.Tensor | None = None,
+        utterance_mask: torch.Tensor | None = None,
+        speaker_ids: torch.LongTensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        **kwargs: Any,
+    ) -> M2FNetModelOutput:
+        """Any mixture of raw inputs and cached features; a modality that the model does not have is left aside.
+
+        Args:
+            input_ids, attention_mask: tokens and which are real [B, U, T]. No real token: the utterance has no text.
+            pooling_mask: the tokens of the utterance itself [B, U, T], without context; default: all real ones.
+            input_values, audio_attention_mask: sound at 16 kHz and which samples are real [B, U, S].
+            action_units, action_units_mask: [B, U, F, P, A] and which faces are real [B, U, F, P].
+            face_areas: share of the frame [B, U, F, P]; needed for `face_pooling="area"`.
+            text_features, audio_features, visual_features: cached encoder outputs [B, U, D]; they come before raw
+                inputs of the same utterance.
+            text_features_mask, audio_features_mask, visual_features_mask: utterances that have them [B, U]; default: all.
+            utterance_mask: real utterances [B, U]; default: all.
+            speaker_ids: speaker's index within the dialogue [B, U], -1 where unknown; used with `speaker_embeddings`.
+
+        Raises:
+            ValueError: without any input, for NaN or infinite input at a real place, or for sound too short to encode.
+        """
+        inputs = {
+            "text": (input_ids, attention_mask, pooling_mask),
+            "audio": (input_values, audio_attention_mask),
+            "visual": (action_units, action_units_mask, face_areas),
+        }
+        cached = {
+            "text": (text_features, text_features_mask),
+            "audio": (audio_features, audio_features_mask),
+            "visual": (visual_features, visual_features_mask),
+        }
+        if output_attentions is None:
+            output_attentions = self.config.output_attentions
+        if output_hidden_states is None:
+            output_hidden_states = self.config.output_hidden_states
+        utterance_mask = _utterance_mask(utterance_mask, [*inputs.values(), *cached.values()])
+        rows = Rows(utterance_mask)
+        kwargs["output_attentions"] = output_attentions
+
+        features, present = {}, {}
+        for modality in self.modalities:
+            features[modality], present[modality] = self._features(
+                modality, inputs[modality], cached[modality], utterance_mask
+            )
+        if self.training and self.config.modality_dropout:
+            present = self._withhold(present)
+
+        place = self._places(utterance_mask, speaker_ids)
+        mask = self._attention_mask(place, utterance_mask, output_attentions)
+        histories, attentions = {}, {}
+        for modality, road in self.modalities.items():
+            histories[modality], attentions[modality] = road(
+                features[modality], present[modality], place, rows, mask, **kwargs
+            )
+        states = {modality: history[-1] for modality, history in histories.items()}
+
+        cross: dict[str, list] = {}
+        weights = None
+        if self.gate is None:
+            fused, cross = self._fuse(states, rows, mask, **kwargs)
+        else:
+            fused, weights = self.gate(states, present, rows)
+
+        first = self.config.modalities[0]
+        used = [present.get(modality, torch.zeros_like(utterance_mask)) for modality in ("text", "audio", "visual")]
+        return M2FNetModelOutput(
+            last_hidden_state=fused,
+            modality_states=tuple(states.values()),
+            modality_mask=torch.stack(used, dim=-1).long(),
+            modality_weights=weights,
+            hidden_states=_requested(histories[first], output_hidden_states),
+            attentions=_requested(attentions[first], output_attentions),
+            audio_attentions=_requested(cross.get("audio"), output_attentions),
+            visual_attentions=_requested(cross.get("visual"), output_attentions),
+        )
+
+    def _features(
+        self,
+        modality: str,
+        inputs: tuple[torch.Tensor | None, ...],
+        cached: tuple[torch.Tensor | None, ...],
+        utterance_mask: torch.Tensor,
+    ) -> tuple[torch.Tensor | None, torch.Tensor]:
+        """Features [B, U, D] of one modality, cached ones first, and the utterances [B, U] that have them."""
+        shape, size = utterance_mask.shape, self.config.feature_sizes[modality]
+        dtype = self.modalities[modality].projection.weight.dtype
+        features, given = cached
+        known = torch.zeros_like(utterance_mask)
+        values = None
+        if features is not None:
+            if features.shape != (*shape, size):
+                raise ValueError(
+                    f"`{modality}_features` must have the shape {[*shape, size]} ([B, U, D]), "
+                    f"found {list(features.shape)}."
+                )
+            known = utterance_mask if given is None else utterance_mask & given.bool()
+            values = finite(features, known.unsqueeze(-1), f"{modality}_features").to(dtype)
+        encoder = getattr(self, f"{modality}_encoder")
+        if inputs[0] is None or encoder is None:
+            return values, known
+        encode = {"text": self._text, "audio": self._audio, "visual": self._visual}[modality]
+        encoded, index = encode(encoder, utterance_mask & ~known, *inputs)
+        if encoded is not None:
+            encoded = encoded.to(dtype)
+            flat = encoded.new_zeros(shape.numel(), size) if values is None else values.flatten(0, 1)
+            values = flat.index_copy(0, index, encoded).unflatten(0, shape)
+            known = known.flatten().index_fill(0, index, True).unflatten(0, shape)
+        return values, known
+
+    def _text(
+        self,
+        encoder: PreTrainedModel,
+        wanted: torch.Tensor,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        pooling_mask: torch.Tensor | None,
+    ) -> tuple[torch.Tensor | None, torch.Tensor]:
+        real = torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
+        own = real if pooling_mask is None else pooling_mask.bool() & real
+        rows = Rows(wanted & own.any(-1))
+        if not len(rows.index):
+            return None, rows.index
+        tokens = rows.pack(input_ids), rows.pack(real), rows.pack(own)
+        return encode_text(encoder, *tokens, self.config.num_blocks), rows.index
+
+    def _audio(
+        self, encoder: PreTrainedModel, wanted: torch.Tensor, input_values: torch.Tensor, mask: torch.Tensor | None
+    ) -> tuple[torch.Tensor | None, torch.Tensor]:
+        real = torch.ones_like(input_values, dtype=torch.bool) if mask is None else mask.bool()
+        rows = Rows(wanted & real.any(-1))
+        if not len(rows.index):
+            return None, rows.index
+        sound, real = rows.pack(input_values), rows.pack(real)
+        sound = finite(sound, real, "input_values").to(self.modalities["audio"].projection.weight.dtype)
+        shortest = int(real.sum(-1).min())
+        if int(encoder._get_feat_extract_output_lengths(torch.tensor(shortest))) < 1:
+            raise ValueError(
+                f"`input_values` holds an utterance of {shortest} samples, less than one frame of the audio encoder; "
+                "M2FNetProcessor pads such sound."
+            )
+        return encode_audio(encoder, sound, real, self.config.num_blocks), rows.index
+
+    def _visual(
+        self,
+        encoder: M2FNetVisualEncoder,
+        wanted: torch.Tensor,
+        action_units: torch.Tensor,
+        mask: torch.Tensor | None,
+        areas: torch.Tensor | None,
+    ) -> tuple[torch.Tensor | None, torch.Tensor]:
+        units = encoder.config.num_action_units
+        if action_units.shape[-1] != units:
+            raise ValueError(
+                f"`action_units` must hold {units} Action Units a face (`num_action_units`), "
+                f"found {action_units.shape[-1]}."
+            )
+        real = torch.ones(action_units.shape[:-1], dtype=torch.bool, device=action_units.device)
+        real = real if mask is None else mask.bool()
+        rows = Rows(wanted & real.flatten(2).any(-1))
+        if not len(rows.index):
+            return None, rows.index
+        real, dtype = rows.pack(real), encoder.face.weight.dtype
+        faces = finite(rows.pack(action_units), real.unsqueeze(-1), "action_units").to(dtype)
+        if areas is not None:
+            areas = finite(rows.pack(areas), real, "face_areas")
+        return encode_faces(encoder, faces, real, areas, self.config.num_blocks), rows.index
+
+    def _withhold(self, present: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Modality dropout: hide each modality of an utterance with its probability, but never all it has."""
+        has = torch.stack(list(present.values()), dim=-1)
+        score = torch.rand(has.shape, device=has.device).masked_fill(~has, -1.0)
+        surest = nn.functional.one_hot(score.argmax(-1), has.shape[-1]).bool()
+        kept = has & ((score >= self.config.modality_dropout) | surest)
+        return dict(zip(present, kept.unbind(-1), strict=True))
+
+    def _places(self, utterance_mask: torch.Tensor, speaker_ids: torch.Tensor | None) -> torch.Tensor:
+        """What is added to every modality of an utterance: its position, and its speaker where asked for."""
+        place = sinusoidal_positions(utterance_mask, self.config.hidden_size)
+        if self.speakers is not None and speaker_ids is not None:
+            place = place + self.speakers(speaker_ids)
+        return place.to(self.modalities[self.config.modalities[0]].projection.weight.dtype)
+
+    def _attention_mask(
+        self, states: torch.Tensor, utterance_mask: torch.Tensor, output_attentions: bool
+    ) -> torch.Tensor | None:
+        """Who sees whom, in the form that the attention implementation takes."""
+        window = self.config.attention_window
+        if window is not None and "flash" in self.config._attn_implementation and not output_attentions:
+            raise ValueError("`attention_window` cannot run on flash attention, use `attn_implementation='sdpa'`.")
+        # Weights are asked of the eager implementation, whatever the model runs on otherwise.
+        config = PreTrainedConfig(attn_implementation="eager") if output_attentions else self.config
+        create = create_causal_mask if self.config.causal else create_bidirectional_mask
+        near = {} if window is None else {"and_mask_function": lambda _b, _h, query, key: (query - key).abs() <= window}
+        return create(
+            config=config, inputs_embeds=states, attention_mask=utterance_mask, past_key_values=None, **near
+        )
+
+    def _fuse(
+        self, states: dict[str, torch.Tensor], rows: Rows, mask: torch.Tensor | None, **kwargs: Any
+    ) -> tuple[torch.Tensor, dict[str, list[torch.Tensor | None]]]:
+        """The text through the fusion modules, beside the other modalities, and the modules' attentions by modality."""
+        text, *others = states.values()
+        cross: dict[str, list] = {modality: [] for modality in states}
+        for layer in self.fusion_layers:
+            text, attentions = layer(text, *others, rows=rows, mask=mask, **kwargs)
+            for modality, weights in attentions.items():
+                cross[modality].append(weights)
+        return torch.cat([text, *others], dim=-1), cross
+
+
+class M2FNetClassifier(nn.Module):
+    """MLP with two hidden layers."""
+
+    def __init__(self, config: M2FNetConfig) -> None:
+        super().__init__()
+        width = config.hidden_size
+        fused = width if config.fusion == "gated" else len(config.modalities) * width
+        self.first = nn.Linear(fused, width)
+        self.second = nn.Linear(width, width)
+        self.output = nn.Linear(width, config.num_labels)
+        self.activation = nn.GELU()
+        self.dropout = nn.Dropout(config.classifier_dropout)
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        states = self.dropout(self.activation(self.first(self.dropout(states))))
+        return self.output(self.dropout(self.activation(self.second(states))))
+
+
+class M2FNetForEmotionClassification(M2FNetPreTrainedModel):
+    """M2FNet with an emotion for every utterance: [`M2FNetModel`], then an MLP."""
+
+    def __init__(self, config: M2FNetConfig) -> None:
+        super().__init__(config)
+        self.model = M2FNetModel(config)
+        self.classifier = M2FNetClassifier(config)
+        self.post_init()
+
+    @classmethod
+    def from_encoders(
+        cls,
+        text: str | None = None,
+        audio: str | None = None,
+        visual: M2FNetVisualConfig | dict[str, Any] | None = None,
+        dtype: torch.dtype = torch.float32,
+        **config: Any,
+    ) -> "M2FNetForEmotionClassification":
+        """A new model around pretrained encoders.
+
+        Args:
+            text, audio: model name or directory of a pretrained encoder, or `None` for a model without it.
+            visual: [`M2FNetVisualConfig`] or its arguments, `None` for a model without faces.
+            dtype: type of all weights.
+            config: any other argument of [`M2FNetConfig`].
+        """
+        encoders = {
+            modality: load_encoder(name, dtype=dtype)
+            for modality, name in (("text", text), ("audio", audio))
+            if name is not None
+        }
+        configs = {f"{modality}_config": encoder.config for modality, encoder in encoders.items()}
+        model = cls(M2FNetConfig(**configs, visual_config=visual, **config)).to(dtype)
+        for modality, encoder in encoders.items():
+            setattr(model.model, f"{modality}_encoder", encoder.train(model.training))
+        model.model.freeze_encoders()
+        return model
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        pooling_mask: torch.Tensor | None = None,
+        input_values: torch.FloatTensor | None = None,
+        audio_attention_mask: torch.Tensor | None = None,
+        action_units: torch.FloatTensor | None = None,
+        action_units_mask: torch.Tensor | None = None,
+        face_areas: torch.FloatTensor | None = None,
+        text_features: torch.FloatTensor | None = None,
+        audio_features: torch.FloatTensor | None = None,
+        visual_features: torch.FloatTensor | None = None,
+        text_features_mask: torch.Tensor | None = None,
+        audio_features_mask: torch.Tensor | None = None,
+        visual_features_mask: torch.Tensor | None = None,
+        utterance_mask: torch.Tensor | None = None,
+        speaker_ids: torch.LongTensor | None = None,
+        labels: torch.LongTensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        **kwargs: Any,
+    ) -> M2FNetEmotionOutput:
+        """The inputs of [`M2FNetModel.forward`], and labels.
+
+        Args:
+            labels: [B, U], index of the emotion, -100 where there is none.
+            kwargs: `num_items_in_batch`, the labelled utterances of the whole optimiser step (see [`emotion_loss`]).
+        """
+        num_items_in_batch = kwargs.pop("num_items_in_batch", None)
+        output = self.model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            pooling_mask=pooling_mask,
+            input_values=input_values,
+            audio_attention_mask=audio_attention_mask,
+            action_units=action_units,
+            action_units_mask=action_units_mask,
+            face_areas=face_areas,
+            text_features=text_features,
+            audio_features=audio_features,
+            visual_features=visual_features,
+            text_features_mask=text_features_mask,
+            audio_features_mask=audio_features_mask,
+            visual_features_mask=visual_features_mask,
+            utterance_mask=utterance_mask,
+            speaker_ids=speaker_ids,
+            output_attentions=output_attentions,
+            output_hidden_states=output_hidden_states,
+            return_dict=True,
+            **kwargs,
+        )
+        logits = self.classifier(output.last_hidden_state)
+        if utterance_mask is not None:
+            padding = ~utterance_mask.bool()
+            logits = logits.masked_fill(padding.unsqueeze(-1), 0.0)
+            labels = None if labels is None else labels.masked_fill(padding, IGNORED)
+        loss = None
+        if labels is not None:
+            loss = emotion_loss(
+                logits,
+                labels,
+                class_weights=self.config.class_weights,
+                label_smoothing=self.config.label_smoothing,
+                focal_gamma=self.config.focal_gamma if self.config.loss == "focal" else 0.0,
+                num_items_in_batch=num_items_in_batch,
+            )
+        details = {name: value for name, value in output.items() if name != "last_hidden_state"}
+        return M2FNetEmotionOutput(loss=loss, logits=logits, **details)
+
+
+def finite(values: torch.Tensor, real: torch.Tensor, name: str) -> torch.Tensor:
+    """The values with padding set to zero.
+
+    Raises:
+        ValueError: where a real one is NaN or infinite.
+    """
+    values = values.masked_fill(~real, 0.0)
+    if not torch.isfinite(values).all():
+        raise ValueError(
+            f"`{name}` must be finite where its mask is true, found NaN or infinite values; mask what is missing."
+        )
+    return values
+
+
+def _utterance_mask(mask: torch.Tensor | None, inputs: list[tuple[torch.Tensor | None, ...]]) -> torch.Tensor:
+    """The given [B, U] mask, or all ones of the inputs' shape."""
+    first = next((values[0] for values in inputs if values[0] is not None), None)
+    if mask is not None:
+        return mask.bool()
+    if first is None:
+        raise ValueError(
+            "A forward pass needs one input at least, found none; give `input_ids`, `input_values`, `action_units` "
+            "or cached features."
+        )
+    return torch.ones(first.shape[:2], dtype=torch.bool, device=first.device)
+
+
+def _requested(values: list | None, which: bool | int | Sequence[int] | None) -> tuple | None:
+    """All of the values if `which` is true; if it holds indices, those alone with `None` for the others, as the library."""
+    if not values or not which:
+        return None
+    if which is True:
+        return tuple(values)
+    kept = {range(len(values))[index] for index in ([which] if isinstance(which, int) else which)}
+    return tuple(value if number in kept else None for number, value in enumerate(values))
+
+
+__all__ = [
+    "M2FNetEmotionOutput",
+    "M2FNetForEmotionClassification",
+    "M2FNetModel",
+    "M2FNetModelOutput",
+    "M2FNetPreTrainedModel",
+]
