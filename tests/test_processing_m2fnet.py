@@ -1,0 +1,188 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from m2fnet_hf import Dialogue, M2FNetProcessor, Utterance
+
+TALK = [
+    {"speaker": "Ann", "text": "yes yes"},
+    {"speaker": "Ben", "text": "what now"},
+    {"speaker": "Ann", "text": "go home"},
+    {"text": "never"},
+]
+
+
+@pytest.fixture(scope="module")
+def processor() -> M2FNetProcessor:
+    return tiny.processor()
+
+
+def spoken(processor: M2FNetProcessor, utterance: int, **settings: object) -> tuple[str, str]:
+    """The tokens of an utterance with its context, and those that are its own."""
+    batch = processor(TALK, **settings)
+    ids, real, own = (batch[name][0, utterance] for name in ("input_ids", "attention_mask", "pooling_mask"))
+    assert not (own & ~real).any()
+    return processor.tokenizer.decode(ids[real]), processor.tokenizer.decode(ids[own]).strip()
+
+
+@pytest.mark.parametrize(
+    ("settings", "utterance", "expected"),
+    [
+        ({}, 1, "<s>what now</s>"),
+        ({"speaker_prefix": "name"}, 1, "<s>Ben: what now</s>"),
+        ({"speaker_prefix": "name"}, 3, "<s>never</s>"),
+        ({"speaker_prefix": "index"}, 2, "<s>Speaker 1: go home</s>"),
+        ({"context": "past"}, 0, "<s>yes yes</s>"),
+        ({"context": "past"}, 2, "<s>yes yeswhat now</s></s>go home</s>"),
+        ({"context": "past", "past_utterances": 1}, 2, "<s>what now</s></s>go home</s>"),
+        ({"context": "past", "past_utterances": 0}, 2, "<s>go home</s>"),
+        ({"context": "both"}, 1, "<s>yes yes</s></s>what now</s></s>go homenever</s>"),
+        (
+            {"context": "both", "future_utterances": 1, "speaker_prefix": "name"},
+            1,
+            "<s>Ann: yes yes</s></s>Ben: what now</s></s>Ann: go home</s>",
+        ),
+    ],
+)
+def test_context_as_in_emoberta(processor: M2FNetProcessor, settings: dict, utterance: int, expected: str) -> None:
+    text, own = spoken(processor, utterance, **settings)
+    assert text.replace(" ", "") == expected.replace(" ", "")
+    assert own == TALK[utterance]["text"]
+
+
+def test_context_that_does_not_fit_is_left_out_the_farthest_first(processor: M2FNetProcessor) -> None:
+    whole = len(processor(TALK[1:2])["input_ids"][0, 0])
+    sizes = [whole + extra for extra in range(12)]
+    seen = [spoken(processor, 1, context="both", max_length=size)[0] for size in sizes]
+    assert seen[0] == "<s>what now</s>"
+    assert len({*seen}) > 2
+    for text, size in zip(seen, sizes, strict=True):
+        assert "what now" in text
+        assert ("yes" in text) or ("never" not in text), "the nearer utterance comes first"
+        assert len(processor.tokenizer(text, add_special_tokens=False)["input_ids"]) <= size
+
+
+def test_an_utterance_is_never_cut(processor: M2FNetProcessor) -> None:
+    long = "never " * 50
+    batch = processor([{"text": long}, {"text": "yes"}], context="both", max_length=10)
+    assert processor.tokenizer.decode(batch["input_ids"][0, 0][batch["pooling_mask"][0, 0]]).strip() == long.strip()
+
+
+def test_every_form_gives_the_same_tensors(processor: M2FNetProcessor) -> None:
+    utterances = list(tiny.dialogue(3))
+    as_dicts = [
+        {name: getattr(u, name) for name in ("text", "speaker", "audio", "sampling_rate", "action_units")}
+        for u in utterances
+    ]
+    forms = [
+        Dialogue(utterances),
+        utterances,
+        as_dicts,
+        {"utterances": as_dicts},
+        [Dialogue(utterances)],
+        [as_dicts],
+        [{"utterances": utterances}],
+    ]
+    first, *others = [processor(form) for form in forms]
+    assert set(first) == {*processor.model_input_names} - {"face_areas"}
+    for other in others:
+        assert set(other) == set(first)
+        assert all(torch.equal(other[name], first[name]) for name in first)
+
+
+def test_ragged_dialogues_are_padded_and_masked(processor: M2FNetProcessor) -> None:
+    long, short = tiny.dialogue(4, seed=1), tiny.dialogue(2, seed=2)
+    batch, alone = processor([long, short]), processor(short)
+    assert batch["utterance_mask"].tolist() == [[True] * 4, [True, True, False, False]]
+    assert batch["speaker_ids"].tolist() == [[0, 1, 0, 1], [0, 1, -1, -1]]
+    for values, mask in (
+        ("input_ids", "attention_mask"),
+        ("input_values", "audio_attention_mask"),
+        ("action_units", "action_units_mask"),
+    ):
+        assert not batch[mask][1, 2:].any()
+        for u in range(2):
+            assert torch.equal(batch[values][1, u][batch[mask][1, u]], alone[values][0, u][alone[mask][0, u]])
+
+
+def test_absent_is_masked_and_wholly_absent_is_left_out(processor: M2FNetProcessor) -> None:
+    sound = np.random.default_rng(0).standard_normal(5_000)
+    batch = processor([{"audio": sound, "sampling_rate": 16_000}, {"text": "yes"}], context="both")
+    assert batch["attention_mask"].any(-1).tolist() == [[False, True]]
+    assert batch["audio_attention_mask"].any(-1).tolist() == [[True, False]]
+    assert "action_units" not in batch
+    assert "input_ids" not in processor([{"audio": sound, "sampling_rate": 16_000}])
+    assert "input_values" not in processor(
+        [{"text": "a", "audio": sound, "sampling_rate": 16_000}], modalities=["text"]
+    )
+
+
+def test_sound_is_resampled_and_normalised(processor: M2FNetProcessor) -> None:
+    def tone(rate: int) -> np.ndarray:
+        return np.sin(2 * np.pi * 440 * np.arange(rate) / rate)
+
+    for rate in (8_000, 22_050, 44_100, 48_000):
+        heard = processor([{"audio": tone(rate), "sampling_rate": rate}])["input_values"][0, 0].numpy()
+        assert abs(len(heard) - 16_000) <= 32
+        spectrum = np.abs(np.fft.rfft(heard))
+        assert abs(spectrum.argmax() * 16_000 / len(heard) - 440) < 2
+        assert abs(heard.mean()) < 1e-3
+        assert abs(heard.std() - 1) < 1e-3
+    same = processor([{"audio": tone(16_000)}], sampling_rate=16_000)["input_values"]
+    assert same.shape[-1] == 16_000
+
+
+def test_short_sound_is_long_enough_for_one_frame(processor: M2FNetProcessor) -> None:
+    batch = processor([{"audio": np.ones(3) * [0.1, 0.2, 0.1], "sampling_rate": 16_000}])
+    assert batch["audio_attention_mask"].sum() == 400
+
+
+@pytest.mark.parametrize(
+    ("source", "settings", "error", "message"),
+    [
+        ([], {}, ValueError, "one utterance at least"),
+        ([[]], {}, ValueError, "one utterance at least"),
+        ("Hi", {}, TypeError, "found a string"),
+        ([3], {}, TypeError, "found int"),
+        ([{"audio": np.zeros(5)}], {}, ValueError, "needs its sampling rate, found none"),
+        ([{"audio": np.zeros((2, 5))}], {"sampling_rate": 16_000}, ValueError, r"mono .* found \[2, 5\]"),
+        ([{"text": "a"}], {"context": "future"}, ValueError, "one of none, past, both"),
+        ([{"text": "a"}], {"speaker_prefix": "id"}, ValueError, "one of name, index, none"),
+    ],
+)
+def test_bad_input_is_named(
+    processor: M2FNetProcessor, source: object, settings: dict, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        processor(source, **settings)
+
+
+def test_nothing_is_lost_in_one_folder(tmp_path: Path) -> None:
+    saved = tiny.processor(context="both", past_utterances=2, speaker_prefix="index", max_length=40)
+    saved.au_feature_extractor.max_faces = 3
+    saved.save_pretrained(tmp_path)
+    loaded = M2FNetProcessor.from_pretrained(tmp_path)
+    assert type(loaded.au_feature_extractor) is type(saved.au_feature_extractor)
+    assert loaded.to_dict() == saved.to_dict()
+    assert loaded.au_feature_extractor.max_faces == 3
+    before, after = saved(tiny.dialogue(3)), loaded(tiny.dialogue(3))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_the_callers_arrays_stay_as_they_were(processor: M2FNetProcessor) -> None:
+    dialogue = tiny.dialogue(2)
+    before = [(u.audio.copy(), u.action_units.copy()) for u in dialogue]
+    processor(dialogue)
+    for utterance, (audio, units) in zip(dialogue, before, strict=True):
+        assert np.array_equal(utterance.audio, audio)
+        assert np.array_equal(utterance.action_units, units)
+
+
+def test_utterances_without_text_do_not_stop_their_neighbours(processor: M2FNetProcessor) -> None:
+    silent = Utterance(audio=np.zeros(500), sampling_rate=16_000)
+    batch = processor([Utterance(text="yes"), silent, Utterance(text="no")], context="both")
+    decode = processor.tokenizer.decode
+    assert decode(batch["input_ids"][0, 2][batch["attention_mask"][0, 2]]) == "<s>yes</s></s>no</s>"
