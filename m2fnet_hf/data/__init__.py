@@ -1,0 +1,1 @@
+"""Dialogues: the contract, and the readers that make them."""

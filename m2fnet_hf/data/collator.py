@@ -1,0 +1,46 @@
+"""Dialogues to a labelled batch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from .dialogue import Dialogue
+
+
+@dataclass
+class DialogueCollator:
+    """A batch of dialogues to the model's inputs.
+
+    Args:
+        processor: an `M2FNetProcessor`.
+        modalities: those that the model reads (`config.modalities`).
+        label2id: index of each label; without it the batch has no `labels`.
+
+    Raises:
+        ValueError: for a label that is not in `label2id`.
+    """
+
+    processor: Any
+    modalities: Sequence[str]
+    label2id: Mapping[str, int] | None = None
+
+    def __call__(self, dialogues: Sequence[Dialogue]) -> dict[str, torch.Tensor]:
+        batch = dict(self.processor(list(dialogues), modalities=self.modalities))
+        if self.label2id is not None:
+            # Padding is -100 here already, so that Trainer's count of labels is right.
+            labels = torch.full(batch["utterance_mask"].shape, -100)
+            for row, dialogue in zip(labels, dialogues, strict=True):
+                row[: len(dialogue)] = torch.tensor([label_id(u.label, self.label2id) for u in dialogue])
+            batch["labels"] = labels
+        return batch
+
+
+def label_id(label: str | None, label2id: Mapping[str, int]) -> int:
+    """Index of a label, -100 for none."""
+    if label is None:
+        return -100
+    if label not in label2id:
+        raise ValueError(f"A label must be one of {', '.join(label2id)}, found {label!r}.")
+    return label2id[label]

@@ -1,0 +1,185 @@
+"""The data contract: every source becomes a `Dialogue`, and nothing after it knows where it came from."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Utterance:
+    """What one speaker says in one turn. Immutable; one modality at least is present, all else may be absent.
+
+    Args:
+        text: the words; blank text counts as absent.
+        speaker: name, unique within the dialogue.
+        start, end: times in the recording, in seconds, `start <= end`.
+        audio: mono sound [S], floating point.
+        sampling_rate: of the sound, in Hz; needed with it.
+        video: path of the clip that shows the utterance.
+        action_units: Action Units [F, P, A] of F frames and P faces, NaN where there is no face.
+        face_areas: share of the frame that a face covers [F, P].
+        face_ids: track of a face through the dialogue [F, P], -1 where there is none.
+        label: name of the emotion.
+        id: key of the utterance in its source, never an index.
+
+    Raises:
+        TypeError, ValueError: naming the field, what was expected and what was found.
+    """
+
+    text: str | None = None
+    speaker: str | None = None
+    start: float | None = None
+    end: float | None = None
+    audio: np.ndarray | None = None
+    sampling_rate: int | None = None
+    video: str | Path | None = None
+    action_units: np.ndarray | None = None
+    face_areas: np.ndarray | None = None
+    face_ids: np.ndarray | None = None
+    label: str | None = None
+    id: str | int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("text", "speaker", "label"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                raise TypeError(f"`{name}` of an utterance must be a string, found {type(value).__name__}.")
+        if self.text is not None and not self.text.strip():
+            object.__setattr__(self, "text", None)
+        self._check_times()
+        self._check_sound()
+        self._check_faces()
+        if self.text is None and self.audio is None and self.video is None and self.action_units is None:
+            raise ValueError(
+                "An utterance needs one modality at least, found none; give `text`, `audio`, `video` or `action_units`."
+            )
+
+    def _check_times(self) -> None:
+        for name in ("start", "end"):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+                raise TypeError(f"`{name}` of an utterance must be seconds, found {type(value).__name__}.")
+            if not math.isfinite(value) or value < 0:
+                raise ValueError(f"`{name}` of an utterance must be a time of at least 0 s, found {value}.")
+            object.__setattr__(self, name, float(value))
+        if self.start is not None and self.end is not None and self.start > self.end:
+            raise ValueError(f"An utterance must end after it starts, found start {self.start} s and end {self.end} s.")
+
+    def _check_sound(self) -> None:
+        if self.audio is None:
+            return
+        audio = _array(self.audio, "audio", "[S]", 1)
+        if self.sampling_rate is None:
+            raise ValueError("Sound needs its `sampling_rate` in Hz, found None.")
+        if not isinstance(self.sampling_rate, (int, np.integer)) or self.sampling_rate < 1:
+            raise ValueError(f"`sampling_rate` must be a positive whole number of Hz, found {self.sampling_rate!r}.")
+        if not np.isfinite(audio).all():
+            raise ValueError("`audio` of an utterance must be finite, found NaN or infinite samples.")
+        object.__setattr__(self, "audio", audio if audio.size else None)
+
+    def _check_faces(self) -> None:
+        if self.action_units is None:
+            return
+        units = _array(self.action_units, "action_units", "[F, P, A]", 3)
+        object.__setattr__(self, "action_units", units)
+        for name in ("face_areas", "face_ids"):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            value = np.asarray(value)
+            if value.shape != units.shape[:2]:
+                raise ValueError(
+                    f"`{name}` must have the shape {list(units.shape[:2])} ([F, P]), found {list(value.shape)}."
+                )
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def from_dict(cls, values: "Mapping[str, Any] | Utterance") -> "Utterance":
+        """An utterance from a dictionary with the names of its fields."""
+        if isinstance(values, cls):
+            return values
+        if not isinstance(values, Mapping):
+            raise TypeError(f"An utterance must be an Utterance or a dictionary, found {type(values).__name__}.")
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ValueError(f"An utterance has no field {', '.join(unknown)}; it may have {', '.join(sorted(known))}.")
+        return cls(**values)
+
+    def replace(self, **values: Any) -> "Utterance":
+        """A copy with other values."""
+        return replace(self, **values)
+
+
+@dataclass(frozen=True, eq=False)
+class Dialogue:
+    """Utterances in the order in which they are said.
+
+    Args:
+        utterances: [`Utterance`]s or dictionaries of their fields, one at least.
+        id: key of the dialogue in its source.
+
+    Raises:
+        TypeError, ValueError: naming the utterance, what was expected and what was found.
+    """
+
+    utterances: tuple[Utterance, ...]
+    id: str | int | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.utterances, (str, bytes, Mapping)) or not isinstance(self.utterances, Sequence):
+            raise TypeError(f"A dialogue must be a sequence of utterances, found {type(self.utterances).__name__}.")
+        if not self.utterances:
+            raise ValueError("A dialogue needs one utterance at least, found none.")
+        object.__setattr__(self, "utterances", tuple(_utterance(self.utterances)))
+
+    @classmethod
+    def from_any(cls, source: "Dialogue | Mapping[str, Any] | Sequence[Any]") -> "Dialogue":
+        """A dialogue from itself, a dictionary with `utterances` (and `id`), or a sequence of utterances."""
+        if isinstance(source, cls):
+            return source
+        if isinstance(source, Mapping):
+            if "utterances" not in source:
+                raise ValueError(f"A dialogue must hold `utterances`, found only {', '.join(map(str, source))}.")
+            return cls(source["utterances"], id=source.get("id"))
+        return cls(source)  # type: ignore[arg-type]
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def __iter__(self) -> Iterator[Utterance]:
+        return iter(self.utterances)
+
+    def __getitem__(self, index: int) -> Utterance:
+        return self.utterances[index]
+
+    @property
+    def speaker_ids(self) -> list[int]:
+        """Index of each utterance's speaker in order of appearance, -1 where unknown."""
+        order: dict[str, int] = {}
+        return [
+            -1 if utterance.speaker is None else order.setdefault(utterance.speaker, len(order)) for utterance in self
+        ]
+
+
+def _utterance(sources: Sequence[Any]) -> Iterator[Utterance]:
+    for number, source in enumerate(sources, start=1):
+        try:
+            yield Utterance.from_dict(source)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"Utterance {number}: {error}") from None
+
+
+def _array(value: Any, name: str, shape: str, dimensions: int) -> np.ndarray:
+    array = np.asarray(value)
+    if array.ndim != dimensions:
+        raise ValueError(f"`{name}` of an utterance must have the shape {shape}, found {list(array.shape)}.")
+    if not np.issubdtype(array.dtype, np.floating):
+        raise TypeError(f"`{name}` of an utterance must be floating point, found {array.dtype}.")
+    return array
