@@ -1,0 +1,62 @@
+"""M2FNet: from the video of a conversation to the emotion of every utterance.
+
+Importing the package is cheap: its names are loaded on first use, and it enters transformers' Auto classes and
+pipelines at the moment these are first imported (see `registration`).
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+from .registration import register_when_imported
+
+if TYPE_CHECKING:
+    from .configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
+    from .data.dialogue import Dialogue, Utterance
+    from .data.transcripts import read_transcript
+    from .feature_extraction_m2fnet import AUFeatureExtractor
+    from .modeling_m2fnet import M2FNetForEmotionClassification, M2FNetModel
+    from .pipeline_m2fnet import MultimodalEmotionPipeline
+    from .processing_m2fnet import M2FNetProcessor
+
+_HOMES = {
+    "AUFeatureExtractor": "feature_extraction_m2fnet",
+    "Dialogue": "data.dialogue",
+    "M2FNetConfig": "configuration_m2fnet",
+    "M2FNetForEmotionClassification": "modeling_m2fnet",
+    "M2FNetModel": "modeling_m2fnet",
+    "M2FNetProcessor": "processing_m2fnet",
+    "M2FNetVisualConfig": "configuration_m2fnet",
+    "MultimodalEmotionPipeline": "pipeline_m2fnet",
+    "Utterance": "data.dialogue",
+    "read_transcript": "data.transcripts",
+}
+
+__all__ = [
+    "AUFeatureExtractor",
+    "Dialogue",
+    "M2FNetConfig",
+    "M2FNetForEmotionClassification",
+    "M2FNetModel",
+    "M2FNetProcessor",
+    "M2FNetVisualConfig",
+    "MultimodalEmotionPipeline",
+    "Utterance",
+    "__version__",
+    "read_transcript",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+register_when_imported()

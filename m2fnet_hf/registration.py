@@ -1,0 +1,72 @@
+"""M2FNet in the Auto classes and pipelines of transformers, so that none of its users needs `trust_remote_code`.
+
+Those modules take seconds to import, and import each other half way. So a registration waits until its module is
+there, and what it registers is loaded when somebody asks for it.
+"""
+
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from wrapt import LazyObjectProxy, register_post_import_hook
+
+TASK = "multimodal-emotion"
+DEFAULT_CHECKPOINT = Path(__file__).parent / "checkpoints" / "meld-mini"
+
+
+def register_when_imported() -> None:
+    """Register with each part of transformers when it is first imported, or now where it was already."""
+    # Each of the two imports the other, so whichever is last finds both complete.
+    register_post_import_hook(_load_configs, "transformers.models.auto.configuration_auto")
+    register_post_import_hook(_register_configs, f"{__package__}.configuration_m2fnet")
+    register_post_import_hook(_register_models, "transformers.models.auto.modeling_auto")
+    register_post_import_hook(_register_feature_extractor, "transformers.models.auto.feature_extraction_auto")
+    register_post_import_hook(_register_processor, "transformers.models.auto.processing_auto")
+    register_post_import_hook(_register_pipeline, "transformers.pipelines")
+
+
+def _load_configs(_: ModuleType) -> None:
+    _module("configuration_m2fnet")
+
+
+def _register_configs(config: ModuleType) -> None:
+    config.AutoConfig.register("m2fnet", config.M2FNetConfig, exist_ok=True)
+    config.AutoConfig.register("m2fnet_visual", config.M2FNetVisualConfig, exist_ok=True)
+
+
+def _register_models(auto: ModuleType) -> None:
+    config = _module("configuration_m2fnet").M2FNetConfig
+    # The mapping and not `AutoModel.register`, which would look into the class and so load it too early.
+    auto.MODEL_MAPPING.register(config, _lazy("modeling_m2fnet", "M2FNetModel"), exist_ok=True)
+    head = _lazy("modeling_m2fnet", "M2FNetForEmotionClassification")
+    auto.MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING.register(config, head, exist_ok=True)
+
+
+def _register_feature_extractor(auto: ModuleType) -> None:
+    config = _module("configuration_m2fnet").M2FNetVisualConfig
+    extractor = _lazy("feature_extraction_m2fnet", "AUFeatureExtractor")
+    auto.FEATURE_EXTRACTOR_MAPPING.register(config, extractor, exist_ok=True)
+
+
+def _register_processor(auto: ModuleType) -> None:
+    config = _module("configuration_m2fnet").M2FNetConfig
+    auto.PROCESSOR_MAPPING.register(config, _lazy("processing_m2fnet", "M2FNetProcessor"), exist_ok=True)
+
+
+def _register_pipeline(pipelines: ModuleType) -> None:
+    # Again not `register_pipeline`, which would write into the class.
+    pipelines.PIPELINE_REGISTRY.supported_tasks[TASK] = {
+        "impl": _lazy("pipeline_m2fnet", "MultimodalEmotionPipeline"),
+        "pt": (pipelines.AutoModelForTokenClassification,),
+        "default": {"model": (str(DEFAULT_CHECKPOINT), "main")},
+        "type": "multimodal",
+    }
+
+
+def _lazy(module: str, name: str) -> Any:
+    return LazyObjectProxy(lambda: getattr(_module(module), name))
+
+
+def _module(name: str) -> Any:
+    return import_module(f".{name}", __package__)
