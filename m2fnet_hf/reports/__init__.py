@@ -1,0 +1,1 @@
+"""Predictions and figures in forms that people read."""

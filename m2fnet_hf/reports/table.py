@@ -1,0 +1,76 @@
+"""Tables for the terminal."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+UNREAD = {"text": "words", "audio": "sound", "visual": "faces"}
+
+
+def prediction_table(predictions: Sequence[Mapping[str, Any]]) -> Table:
+    """Who said what when, the emotion and its probability."""
+    table = Table(box=None, pad_edge=False)
+    for name, options in (
+        ("Time", {"no_wrap": True}),
+        ("Speaker", {}),
+        ("Utterance", {"ratio": 1}),
+        ("Emotion", {"no_wrap": True}),
+        ("Probability", {"justify": "right"}),
+    ):
+        table.add_column(name, **options)  # type: ignore[arg-type]
+    for prediction in predictions:
+        table.add_row(
+            span(prediction["start"], prediction["end"]),
+            Text(prediction["speaker"] or ""),
+            Text(prediction["text"] or ""),
+            prediction["label"],
+            f"{prediction['score']:.0%}",
+        )
+    return table
+
+
+def figures_table(figures: Mapping[str, Any]) -> Table:
+    """Each class and the averages, in per cent."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("Emotion")
+    for name in ("Precision", "Recall", "F1", "Utterances"):
+        table.add_column(name, justify="right")
+    for name, figure in figures["per_class"].items():
+        cells = (f"{100 * figure[key]:.2f}" for key in ("precision", "recall", "f1"))
+        table.add_row(name, *cells, str(figures["support"][name]))
+    table.add_section()
+    total = str(sum(figures["support"].values()))
+    for name in ("weighted_f1", "macro_f1"):
+        table.add_row(name.replace("_", " "), "", "", f"{100 * figures[name]:.2f}", total)
+    table.add_row("accuracy", "", "", f"{100 * figures['accuracy']:.2f}", total)
+    return table
+
+
+def reads_only(modalities: Sequence[str]) -> str | None:
+    """What a model does not look at, in a sentence, or `None` for one that reads everything."""
+    unread = [word for modality, word in UNREAD.items() if modality not in modalities]
+    if not unread:
+        return None
+    read = " and ".join(UNREAD[modality] for modality in modalities)
+    return f"This model reads {read} only: no prediction rests on {' or '.join(unread)}."
+
+
+def show(table: Table) -> None:
+    """Print to the terminal, as wide as it is."""
+    Console().print(table)
+
+
+def span(start: float | None, end: float | None) -> str:
+    """`0:01.5-0:03.0`, or what is known of it."""
+    return "-".join(clock(time) for time in (start, end) if time is not None)
+
+
+def clock(seconds: float) -> str:
+    """`M:SS.d`, or `H:MM:SS.d` from an hour on."""
+    tenths = round(seconds * 10)
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest / 10:04.1f}" if hours else f"{minutes}:{rest / 10:04.1f}"

@@ -1,0 +1,82 @@
+"""A training run as data: a YAML file, with `key=value` on top."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from transformers import TrainingArguments
+
+
+@dataclass
+class EmotionTrainingArguments(TrainingArguments):
+    """The library's arguments, and those of M2FNet.
+
+    Args:
+        encoder_learning_rate: of the encoders that are not frozen; `learning_rate` is of all other layers.
+        balance_classes: weigh each class by the inverse of its share of the training split, as the report does.
+    """
+
+    encoder_learning_rate: float | None = field(default=None, metadata={"help": "Learning rate of the encoders."})
+    balance_classes: bool = field(default=False, metadata={"help": "Weigh classes by their inverse frequency."})
+
+
+@dataclass
+class RunConfig:
+    """What a run is made of; the sections of its YAML file.
+
+    Args:
+        encoders: pretrained `text` and `audio` encoders, by name or directory.
+        model: arguments of [`M2FNetConfig`].
+        processor: arguments of [`M2FNetProcessor`], and `tokenizer` where it is not the text encoder's own.
+        training: arguments of [`EmotionTrainingArguments`].
+    """
+
+    encoders: dict[str, str] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    processor: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: str | Path, overrides: Sequence[str] = ()) -> "RunConfig":
+        """Read a YAML file and put `section.key=value` overrides on top.
+
+        Raises:
+            FileNotFoundError: without the file.
+            ValueError: for what is not YAML, an unknown section, or an override that is not `section.key=value`.
+        """
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"A run needs its YAML file, found no {path}.")
+        for override in overrides:
+            if "=" not in override or "." not in override.split("=")[0]:
+                raise ValueError(f"An override must read section.key=value, found {override!r}.")
+        try:
+            merged = OmegaConf.merge(OmegaConf.load(path), OmegaConf.from_dotlist(list(overrides)))
+            sections = OmegaConf.to_container(merged, resolve=True)
+        except (OmegaConfBaseException, OSError, ValueError) as error:
+            raise ValueError(f"{path} must be a YAML file of sections: {str(error).splitlines()[0]}") from None
+        known = [section.name for section in fields(cls)]
+        if not isinstance(sections, dict) or set(sections) - set(known):
+            found = ", ".join(map(str, sections)) if isinstance(sections, dict) else type(sections).__name__
+            raise ValueError(f"{path} must have sections among {', '.join(known)}, found {found}.")
+        return cls(**{name: values or {} for name, values in sections.items()})
+
+    def training_arguments(self, output_dir: str | Path) -> EmotionTrainingArguments:
+        """The arguments for Trainer.
+
+        Raises:
+            ValueError: for one that the library does not know.
+        """
+        known = {argument.name for argument in fields(EmotionTrainingArguments) if argument.init}
+        unknown = sorted(set(self.training) - known)
+        if unknown:
+            raise ValueError(f"`training` has no argument {', '.join(unknown)}; see transformers.TrainingArguments.")
+        # YAML reads a bare `no` as false, the library wants the word.
+        values = {
+            name: "no" if name.endswith("_strategy") and value is False else value
+            for name, value in self.training.items()
+        }
+        fixed = {"output_dir": str(output_dir), "remove_unused_columns": False, "label_names": ["labels"]}
+        return EmotionTrainingArguments(**{"report_to": "none", **values, **fixed})
