@@ -61,12 +61,12 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train a model on MELD")
     train.add_argument("config", type=Path, help="YAML file of the run, such as examples/configs/meld-mini.yaml")
     train.add_argument("overrides", nargs="*", metavar="section.key=value", help="change one setting of the file")
-    train.add_argument("--meld", type=Path, required=True, metavar="FOLDER", help="holds train_sent_emo.csv and so on")
+    train.add_argument("--meld", type=Path, required=True, metavar="FOLDER", help="holds train_sent_emo.csv, ...")
     train.add_argument("--output", type=Path, metavar="FOLDER", help="default: runs/ and the name of the file")
     train.set_defaults(command=_train)
 
     evaluate = commands.add_parser("evaluate", help="measure a model on MELD")
-    evaluate.add_argument("--meld", type=Path, required=True, metavar="FOLDER", help="holds test_sent_emo.csv and so on")
+    evaluate.add_argument("--meld", type=Path, required=True, metavar="FOLDER", help="holds test_sent_emo.csv, ...")
     evaluate.add_argument("--split", choices=("train", "dev", "test"), default="test", help="default: test")
     evaluate.add_argument("--output", type=Path, metavar="FILE", help="write the figures to this JSON file")
     _add_model(evaluate)
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", metavar="NAME", help="folder or Hub name of a model; default: the embedded meld-mini")
+    parser.add_argument("--model", metavar="NAME", help="folder or Hub name; default: the embedded meld-mini")
 
 
 def _predict(options: argparse.Namespace) -> None:
@@ -137,12 +137,17 @@ def _load_pipeline(model: str | None, **options: Any) -> "MultimodalEmotionPipel
     from transformers import pipeline
     from transformers.utils import logging
 
+    build: Any = pipeline  # its overloads know the library's own tasks only
+
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     name = str(DEFAULT_CHECKPOINT) if model is None else model
     if Path(name).is_dir():
         _check_checkpoint(Path(name))
-    return pipeline(TASK, model=name, **options)
+    try:
+        return build(TASK, model=name, **options)
+    except Exception as error:
+        raise OSError(f"No model could be loaded from {name} (a folder or a Hub name): {error}") from error
 
 
 def _check_checkpoint(folder: Path) -> None:

@@ -3,7 +3,7 @@
 import difflib
 import inspect
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 from transformers.utils import logging
@@ -143,7 +143,7 @@ class M2FNetConfig(_StrictConfig):
     """
 
     model_type = "m2fnet"
-    sub_configs: ClassVar[dict[str, Any]] = {
+    sub_configs = {
         "text_config": AutoConfig,
         "audio_config": AutoConfig,
         "visual_config": M2FNetVisualConfig,
@@ -240,6 +240,17 @@ class M2FNetConfig(_StrictConfig):
     def modalities(self) -> tuple[str, ...]:
         """The modalities that the model reads, among `text`, `audio` and `visual`, in this order."""
         return tuple(self.feature_sizes)
+
+    @property
+    def label_names(self) -> list[str]:
+        """The emotions in the order of the logits."""
+        names: Any = self.id2label
+        return [names[index] for index in range(len(names))]
+
+    @property
+    def label_ids(self) -> dict[str, int]:
+        """Index of each emotion."""
+        return {name: index for index, name in enumerate(self.label_names)}
 
     def _check(self) -> None:
         _require_positive(

@@ -52,7 +52,7 @@ class AUFeatureExtractor(FeatureExtractionMixin):
         """
         count = len(action_units)
         areas = list(face_areas) if face_areas is not None else [None] * count
-        ids = list(face_ids) if face_ids is not None else [None] * count
+        ids: list[np.ndarray | None] = list(face_ids) if face_ids is not None else [None] * count
         units = [self._checked(array) for array in action_units]
         if self.person_normalization:
             units = _subtract_medians(units, ids)
@@ -66,7 +66,7 @@ class AUFeatureExtractor(FeatureExtractionMixin):
             padded[row, : array.shape[0], : array.shape[1]] = array
             if area is not None:
                 padded_areas[row, : array.shape[0], : array.shape[1]] = np.nan_to_num(area)
-        mask = ~np.isnan(padded).any(-1)
+        mask = np.logical_not(np.isnan(padded).any(-1))
         features = {"action_units": np.where(mask[..., None], padded, 0.0), "action_units_mask": mask}
         if any(area is not None for area in areas):
             features["face_areas"] = np.where(mask, padded_areas, 0.0)

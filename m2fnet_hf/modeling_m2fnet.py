@@ -7,6 +7,7 @@ encoder's output, D features, H hidden, C classes, N real utterances. Masks are 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -89,7 +90,7 @@ class Rows:
     """The real places of a padded [B, U] batch, to compute on them alone."""
 
     def __init__(self, mask: torch.Tensor) -> None:
-        self.shape = mask.shape
+        self.mask = mask
         self.index = mask.flatten().nonzero().squeeze(-1)
 
     def pack(self, padded: torch.Tensor) -> torch.Tensor:
@@ -98,8 +99,8 @@ class Rows:
 
     def unpack(self, rows: torch.Tensor) -> torch.Tensor:
         """[N, ...] to [B, U, ...], zero at padding."""
-        padded = rows.new_zeros(self.shape.numel(), *rows.shape[1:])
-        return padded.index_copy(0, self.index, rows).unflatten(0, self.shape)
+        padded = rows.new_zeros(self.mask.numel(), *rows.shape[1:])
+        return padded.index_copy(0, self.index, rows).unflatten(0, self.mask.shape)
 
 
 def split_rows(values: torch.Tensor, mask: torch.Tensor) -> list[torch.Tensor]:
@@ -160,16 +161,19 @@ def build_encoder(config: PreTrainedConfig) -> PreTrainedModel:
     return model.get_encoder() if config.is_encoder_decoder else model
 
 
-def load_encoder(name_or_path: str, **kwargs: Any) -> PreTrainedModel:
+def load_encoder(name_or_path: str, overrides: dict[str, Any] | None = None, **kwargs: Any) -> PreTrainedModel:
     """The same with pretrained weights. The whole model is loaded first: `BartEncoder` alone would load nothing."""
-    config = AutoConfig.from_pretrained(name_or_path)
-    model = AutoModel.from_pretrained(name_or_path, **_without_pooler(config), **kwargs)
-    return model.get_encoder() if config.is_encoder_decoder else model
+    config = AutoConfig.from_pretrained(name_or_path, **(overrides or {}))
+    model = AutoModel.from_pretrained(name_or_path, config=config, **_without_pooler(config), **kwargs)
+    encoder = model.get_encoder() if config.is_encoder_decoder else model
+    if Path(name_or_path).is_dir():
+        encoder.config.name_or_path = ""  # a path of this machine would travel with every saved model
+    return encoder
 
 
 def _without_pooler(config: PreTrainedConfig) -> dict[str, bool]:
-    model_class = MODEL_MAPPING[type(config)]
-    takes_it = "add_pooling_layer" in inspect.signature(model_class.__init__).parameters
+    model_class: Any = MODEL_MAPPING[type(config)]
+    takes_it = "add_pooling_layer" in inspect.signature(model_class).parameters
     return {"add_pooling_layer": False} if takes_it else {}
 
 
@@ -202,16 +206,29 @@ def encode_audio(
 
     def encode(rows: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         values = pad_sequence(rows, batch_first=True)
-        if not masked or len(rows) == 1:
-            states = encoder(values).last_hidden_state
-            return states, torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
         lengths = torch.tensor([len(row) for row in rows], device=values.device)
-        attention_mask = length_mask(lengths, values.shape[1]).long()
-        states = encoder(values, attention_mask=attention_mask).last_hidden_state
-        return states, length_mask(encoder._get_feat_extract_output_lengths(lengths), states.shape[1])
+        kwargs = {}
+        if masked and len(rows) > 1:
+            kwargs["attention_mask"] = length_mask(lengths, values.shape[1]).long()
+        frames = int(num_frames(encoder, torch.tensor(values.shape[1])))
+        if encoder.training and frames < spec_augment_length(encoder.config):
+            kwargs["mask_time_indices"] = torch.zeros(len(rows), frames, dtype=torch.bool, device=values.device)
+        states = encoder(values, **kwargs).last_hidden_state
+        return states, length_mask(num_frames(encoder, lengths), states.shape[1])
 
     rows = split_rows(input_values, mask)
     return encode_rows(rows, encode, num_blocks, SAMPLE_BUDGET, LONGEST_SOUND, equal=not masked)
+
+
+def num_frames(encoder: Any, samples: torch.Tensor) -> torch.Tensor:
+    """Frames that an audio encoder makes of so many samples."""
+    return encoder._get_feat_extract_output_lengths(samples)
+
+
+def spec_augment_length(config: PreTrainedConfig) -> int:
+    """Frames that SpecAugment masks at a time; it refuses sound of fewer. 0 where it is off."""
+    on = getattr(config, "apply_spec_augment", True) and getattr(config, "mask_time_prob", 0) > 0
+    return config.mask_time_length if on else 0
 
 
 def encode_rows(
@@ -422,6 +439,8 @@ class M2FNetModality(nn.Module):
 
     def __init__(self, config: M2FNetConfig, feature_size: int) -> None:
         super().__init__()
+        # Not in the paper: encoders have scales of their own, and the positions would drown a small one.
+        self.norm = nn.LayerNorm(feature_size, eps=config.layer_norm_eps)
         self.projection = nn.Linear(feature_size, config.hidden_size)
         self.activation = nn.GELU()
         self.absent = nn.Parameter(torch.empty(config.hidden_size))
@@ -448,12 +467,12 @@ class M2FNetModality(nn.Module):
 
     def embed(self, features: torch.Tensor | None, present: torch.Tensor, rows: Rows) -> torch.Tensor:
         """The projected features, and the learned vector where there are none: [B, U, H]."""
-        states = rows.unpack(self.absent.expand(len(rows.index), -1))
+        states = self.absent * rows.mask.unsqueeze(-1)
         if features is None:
             return states
         here = Rows(present)
-        projected = self.activation(self.projection(here.pack(features)))
-        return states.to(projected.dtype).flatten(0, 1).index_copy(0, here.index, projected).unflatten(0, here.shape)
+        projected = self.activation(self.projection(self.norm(here.pack(features))))
+        return states.to(projected.dtype).flatten(0, 1).index_copy(0, here.index, projected).unflatten(0, present.shape)
 
 
 class M2FNetFusionLayer(GradientCheckpointingLayer):
@@ -507,7 +526,7 @@ class M2FNetGate(nn.Module):
 
 
 def sinusoidal_positions(utterance_mask: torch.Tensor, hidden_size: int) -> torch.Tensor:
-    """Sines and cosines of each utterance's place among the real ones (Vaswani et al., 2017, section 3.5): [B, U, H]."""
+    """Sines and cosines of each utterance's place among the real ones (Vaswani et al., 2017, 3.5): [B, U, H]."""
     place = (utterance_mask.cumsum(1) - 1).unsqueeze(-1).float()
     # 10,000 is the paper's wavelength base, not a longest dialogue.
     frequency = 10_000.0 ** (torch.arange(0, hidden_size, 2, device=place.device) / -hidden_size)
@@ -521,9 +540,9 @@ class M2FNetPreTrainedModel(PreTrainedModel):
     config_class = M2FNetConfig
     base_model_prefix = "model"
     main_input_name = "input_ids"
-    input_modalities = ("text", "audio", "video")
+    input_modalities: str | list[str] = ["text", "audio", "video"]
     supports_gradient_checkpointing = True
-    _no_split_modules = ["M2FNetDialogueLayer", "M2FNetFusionLayer"]
+    _no_split_modules: set[str] | list[str] | None = ["M2FNetDialogueLayer", "M2FNetFusionLayer"]
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_flex_attn = True
@@ -549,7 +568,7 @@ class M2FNetPreTrainedModel(PreTrainedModel):
         """Replace the text encoder's token embeddings."""
         self._text_encoder().set_input_embeddings(value)
 
-    def _text_encoder(self) -> PreTrainedModel:
+    def _text_encoder(self) -> Any:
         encoder = self.base_model.text_encoder
         if encoder is None:
             raise NotImplementedError("This model has no text encoder (`text_config` is None), so no token embeddings.")
@@ -612,6 +631,12 @@ class M2FNetModel(M2FNetPreTrainedModel):
         self.freeze_encoders()  # here too, because loading replaces parameters by trainable ones
         return self
 
+    @property
+    def _dtype(self) -> torch.dtype:
+        """That of the weights. `dtype` asks `parameters()`, which the replicas of DataParallel do not have."""
+        road: Any = self.modalities[self.config.modalities[0]]
+        return road.projection.weight.dtype
+
     def _frozen(self) -> list[nn.Module]:
         switches = {"text": self.config.freeze_text_encoder, "audio": self.config.freeze_audio_encoder}
         encoders = [getattr(self, f"{modality}_encoder") for modality, frozen in switches.items() if frozen]
@@ -650,7 +675,8 @@ class M2FNetModel(M2FNetPreTrainedModel):
             face_areas: share of the frame [B, U, F, P]; needed for `face_pooling="area"`.
             text_features, audio_features, visual_features: cached encoder outputs [B, U, D]; they come before raw
                 inputs of the same utterance.
-            text_features_mask, audio_features_mask, visual_features_mask: utterances that have them [B, U]; default: all.
+            text_features_mask, audio_features_mask, visual_features_mask: utterances that have them [B, U]; default:
+                all.
             utterance_mask: real utterances [B, U]; default: all.
             speaker_ids: speaker's index within the dialogue [B, U], -1 where unknown; used with `speaker_embeddings`.
 
@@ -721,7 +747,6 @@ class M2FNetModel(M2FNetPreTrainedModel):
     ) -> tuple[torch.Tensor | None, torch.Tensor]:
         """Features [B, U, D] of one modality, cached ones first, and the utterances [B, U] that have them."""
         shape, size = utterance_mask.shape, self.config.feature_sizes[modality]
-        dtype = self.modalities[modality].projection.weight.dtype
         features, given = cached
         known = torch.zeros_like(utterance_mask)
         values = None
@@ -732,14 +757,14 @@ class M2FNetModel(M2FNetPreTrainedModel):
                     f"found {list(features.shape)}."
                 )
             known = utterance_mask if given is None else utterance_mask & given.bool()
-            values = finite(features, known.unsqueeze(-1), f"{modality}_features").to(dtype)
+            values = finite(features, known.unsqueeze(-1), f"{modality}_features").to(self._dtype)
         encoder = getattr(self, f"{modality}_encoder")
         if inputs[0] is None or encoder is None:
             return values, known
-        encode = {"text": self._text, "audio": self._audio, "visual": self._visual}[modality]
+        encode: Any = {"text": self._text, "audio": self._audio, "visual": self._visual}[modality]
         encoded, index = encode(encoder, utterance_mask & ~known, *inputs)
         if encoded is not None:
-            encoded = encoded.to(dtype)
+            encoded = encoded.to(self._dtype)
             flat = encoded.new_zeros(shape.numel(), size) if values is None else values.flatten(0, 1)
             values = flat.index_copy(0, index, encoded).unflatten(0, shape)
             known = known.flatten().index_fill(0, index, True).unflatten(0, shape)
@@ -769,9 +794,9 @@ class M2FNetModel(M2FNetPreTrainedModel):
         if not len(rows.index):
             return None, rows.index
         sound, real = rows.pack(input_values), rows.pack(real)
-        sound = finite(sound, real, "input_values").to(self.modalities["audio"].projection.weight.dtype)
+        sound = finite(sound, real, "input_values").to(self._dtype)
         shortest = int(real.sum(-1).min())
-        if int(encoder._get_feat_extract_output_lengths(torch.tensor(shortest))) < 1:
+        if int(num_frames(encoder, torch.tensor(shortest))) < 1:
             raise ValueError(
                 f"`input_values` holds an utterance of {shortest} samples, less than one frame of the audio encoder; "
                 "M2FNetProcessor pads such sound."
@@ -797,8 +822,8 @@ class M2FNetModel(M2FNetPreTrainedModel):
         rows = Rows(wanted & real.flatten(2).any(-1))
         if not len(rows.index):
             return None, rows.index
-        real, dtype = rows.pack(real), encoder.face.weight.dtype
-        faces = finite(rows.pack(action_units), real.unsqueeze(-1), "action_units").to(dtype)
+        real = rows.pack(real)
+        faces = finite(rows.pack(action_units), real.unsqueeze(-1), "action_units").to(self._dtype)
         if areas is not None:
             areas = finite(rows.pack(areas), real, "face_areas")
         return encode_faces(encoder, faces, real, areas, self.config.num_blocks), rows.index
@@ -816,7 +841,7 @@ class M2FNetModel(M2FNetPreTrainedModel):
         place = sinusoidal_positions(utterance_mask, self.config.hidden_size)
         if self.speakers is not None and speaker_ids is not None:
             place = place + self.speakers(speaker_ids)
-        return place.to(self.modalities[self.config.modalities[0]].projection.weight.dtype)
+        return place.to(self._dtype)
 
     def _attention_mask(
         self, states: torch.Tensor, utterance_mask: torch.Tensor, output_attentions: bool
@@ -826,12 +851,10 @@ class M2FNetModel(M2FNetPreTrainedModel):
         if window is not None and "flash" in self.config._attn_implementation and not output_attentions:
             raise ValueError("`attention_window` cannot run on flash attention, use `attn_implementation='sdpa'`.")
         # Weights are asked of the eager implementation, whatever the model runs on otherwise.
-        config = PreTrainedConfig(attn_implementation="eager") if output_attentions else self.config
-        create = create_causal_mask if self.config.causal else create_bidirectional_mask
+        config = PreTrainedConfig.from_dict({"attn_implementation": "eager"}) if output_attentions else self.config
+        create: Callable = create_causal_mask if self.config.causal else create_bidirectional_mask
         near = {} if window is None else {"and_mask_function": lambda _b, _h, query, key: (query - key).abs() <= window}
-        return create(
-            config=config, inputs_embeds=states, attention_mask=utterance_mask, past_key_values=None, **near
-        )
+        return create(config=config, inputs_embeds=states, attention_mask=utterance_mask, past_key_values=None, **near)
 
     def _fuse(
         self, states: dict[str, torch.Tensor], rows: Rows, mask: torch.Tensor | None, **kwargs: Any
@@ -855,7 +878,7 @@ class M2FNetClassifier(nn.Module):
         fused = width if config.fusion == "gated" else len(config.modalities) * width
         self.first = nn.Linear(fused, width)
         self.second = nn.Linear(width, width)
-        self.output = nn.Linear(width, config.num_labels)
+        self.output = nn.Linear(width, config.num_labels or 0)
         self.activation = nn.GELU()
         self.dropout = nn.Dropout(config.classifier_dropout)
 
@@ -879,6 +902,8 @@ class M2FNetForEmotionClassification(M2FNetPreTrainedModel):
         text: str | None = None,
         audio: str | None = None,
         visual: M2FNetVisualConfig | dict[str, Any] | None = None,
+        text_config: dict[str, Any] | None = None,
+        audio_config: dict[str, Any] | None = None,
         dtype: torch.dtype = torch.float32,
         **config: Any,
     ) -> "M2FNetForEmotionClassification":
@@ -887,16 +912,18 @@ class M2FNetForEmotionClassification(M2FNetPreTrainedModel):
         Args:
             text, audio: model name or directory of a pretrained encoder, or `None` for a model without it.
             visual: [`M2FNetVisualConfig`] or its arguments, `None` for a model without faces.
+            text_config, audio_config: values that replace those of the pretrained encoders' configs, such as dropouts.
             dtype: type of all weights.
             config: any other argument of [`M2FNetConfig`].
         """
         encoders = {
-            modality: load_encoder(name, dtype=dtype)
-            for modality, name in (("text", text), ("audio", audio))
+            modality: load_encoder(name, overrides, dtype=dtype)
+            for modality, name, overrides in (("text", text, text_config), ("audio", audio, audio_config))
             if name is not None
         }
-        configs = {f"{modality}_config": encoder.config for modality, encoder in encoders.items()}
-        model = cls(M2FNetConfig(**configs, visual_config=visual, **config)).to(dtype)
+        configs: dict[str, Any] = {f"{modality}_config": encoder.config for modality, encoder in encoders.items()}
+        model: Any = cls(M2FNetConfig(**configs, visual_config=visual, **config))
+        model.to(dtype)
         for modality, encoder in encoders.items():
             setattr(model.model, f"{modality}_encoder", encoder.train(model.training))
         model.model.freeze_encoders()
@@ -955,16 +982,14 @@ class M2FNetForEmotionClassification(M2FNetPreTrainedModel):
             return_dict=True,
             **kwargs,
         )
-        logits = self.classifier(output.last_hidden_state)
-        if utterance_mask is not None:
-            padding = ~utterance_mask.bool()
-            logits = logits.masked_fill(padding.unsqueeze(-1), 0.0)
-            labels = None if labels is None else labels.masked_fill(padding, IGNORED)
+        fused = output.last_hidden_state
+        rows = Rows(_utterance_mask(utterance_mask, [(fused,)]))
+        logits = rows.unpack(self.classifier(rows.pack(fused)))
         loss = None
         if labels is not None:
             loss = emotion_loss(
                 logits,
-                labels,
+                labels.masked_fill(~rows.mask, IGNORED),
                 class_weights=self.config.class_weights,
                 label_smoothing=self.config.label_smoothing,
                 focal_gamma=self.config.focal_gamma if self.config.loss == "focal" else 0.0,
@@ -981,7 +1006,8 @@ def finite(values: torch.Tensor, real: torch.Tensor, name: str) -> torch.Tensor:
         ValueError: where a real one is NaN or infinite.
     """
     values = values.masked_fill(~real, 0.0)
-    if not torch.isfinite(values).all():
+    # A compiled or exported graph cannot branch on values.
+    if not torch.compiler.is_compiling() and not torch.isfinite(values).all():
         raise ValueError(
             f"`{name}` must be finite where its mask is true, found NaN or infinite values; mask what is missing."
         )
@@ -1002,7 +1028,7 @@ def _utterance_mask(mask: torch.Tensor | None, inputs: list[tuple[torch.Tensor |
 
 
 def _requested(values: list | None, which: bool | int | Sequence[int] | None) -> tuple | None:
-    """All of the values if `which` is true; if it holds indices, those alone with `None` for the others, as the library."""
+    """All values where `which` is true; where it is indices, as the library allows, `None` stands for the others."""
     if not values or not which:
         return None
     if which is True:

@@ -1,5 +1,6 @@
 """`pipeline("multimodal-emotion")`: dialogues in, the emotion of every utterance out."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -43,6 +44,8 @@ class MultimodalEmotionPipeline(Pipeline):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.model: Any
+        self.processor: Any
         if self.processor is None:
             raise ValueError("The pipeline needs the model's processor, found None; give `processor=`.")
         check_causal(self.model.config, self.processor)
@@ -55,6 +58,8 @@ class MultimodalEmotionPipeline(Pipeline):
             if not inputs:
                 raise ValueError("The pipeline takes one utterance at least, found an empty list.")
             return super().__call__([_dialogue(one) for one in inputs], **kwargs)
+        if not isinstance(inputs, Iterable):
+            raise TypeError(f"The pipeline takes dialogues or the path of a transcript, found {type(inputs).__name__}.")
         return super().__call__(inputs, **kwargs)
 
     def _sanitize_parameters(self, top_k: int | None = None, **unknown: Any) -> tuple[dict, dict, dict]:
@@ -110,7 +115,8 @@ class MultimodalEmotionPipeline(Pipeline):
     ) -> dict[str, Any]:
         get = utterance.get if isinstance(utterance, Mapping) else partial(getattr, utterance)
         order = probabilities.argsort(descending=True).tolist()[:top_k]
-        scores = {self.model.config.id2label[index]: probabilities[index].item() for index in order}
+        names = self.model.config.label_names
+        scores = {names[index]: probabilities[index].item() for index in order}
         label = next(iter(scores))
         return {
             **{field: get(field, None) for field in SHOWN_FIELDS},
@@ -122,8 +128,8 @@ class MultimodalEmotionPipeline(Pipeline):
             ],
         }
 
-    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:
-        """Save model and processor. The library would ask for `trust_remote_code` from then on, and for no processor."""
+    def save_pretrained(self, save_directory: str | os.PathLike, **kwargs: Any) -> None:
+        """Save model and processor, and no code: the library would ask for `trust_remote_code` from then on."""
         self.model.save_pretrained(save_directory, **kwargs)
         self.processor.save_pretrained(save_directory, **kwargs)
 

@@ -1,10 +1,16 @@
 """A dialogue to the tensors that M2FNet reads: tokens with their context, sound, Action Units."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
-from transformers import BatchFeature, PreTrainedConfig, PreTrainedTokenizerBase, ProcessorMixin, Wav2Vec2FeatureExtractor
+from transformers import (
+    BatchFeature,
+    PreTrainedConfig,
+    PreTrainedTokenizerBase,
+    ProcessorMixin,
+    Wav2Vec2FeatureExtractor,
+)
 from transformers.processing_utils import ProcessingKwargs
 
 from .feature_extraction_m2fnet import AUFeatureExtractor
@@ -16,10 +22,22 @@ MODALITIES = ("text", "audio", "visual")
 SHORTEST_SOUND = 400
 
 
-class M2FNetProcessorKwargs(ProcessingKwargs, total=False):  # type: ignore[call-arg]
+class M2FNetProcessorKwargs(ProcessingKwargs, total=False):
     """Per-call keyword arguments, in the library's own groups."""
 
-    _defaults: dict[str, dict[str, Any]] = {}
+    _defaults: dict[str, dict[str, Any]] = {}  # type: ignore[misc]
+
+
+class CallSettings(TypedDict, total=False):
+    """What a call of the processor may set: its own settings for once, and how sound comes in and tensors go out."""
+
+    context: str | None
+    past_utterances: int | None
+    future_utterances: int | None
+    max_length: int | None
+    speaker_prefix: str | None
+    sampling_rate: int | None
+    return_tensors: str | None
 
 
 class M2FNetProcessor(ProcessorMixin):
@@ -39,6 +57,7 @@ class M2FNetProcessor(ProcessorMixin):
     """
 
     valid_processor_kwargs = M2FNetProcessorKwargs
+    au_feature_extractor: AUFeatureExtractor
 
     def __init__(
         self,
@@ -96,13 +115,7 @@ class M2FNetProcessor(ProcessorMixin):
         dialogues: Any,
         *,
         modalities: Sequence[str] | None = None,
-        context: str | None = None,
-        past_utterances: int | None = None,
-        future_utterances: int | None = None,
-        max_length: int | None = None,
-        speaker_prefix: str | None = None,
-        sampling_rate: int | None = None,
-        return_tensors: str = "pt",
+        **settings: Unpack[CallSettings],
     ) -> BatchFeature:
         """One or several dialogues to padded tensors and masks; a modality that none of them has is left out.
 
@@ -110,9 +123,9 @@ class M2FNetProcessor(ProcessorMixin):
             dialogues: a `Dialogue`, a list of utterances (dictionaries with `text`, `speaker`, `audio`,
                 `sampling_rate`, `action_units`, ...), a dictionary with `utterances`, or a list of any of these.
             modalities: of `text`, `audio` and `visual`; default: all that are there.
-            context, past_utterances, future_utterances, max_length, speaker_prefix: instead of the processor's own.
-            sampling_rate: of all sound that does not bring its own, in Hz.
-            return_tensors: `pt` or `np`.
+            settings: `context`, `past_utterances`, `future_utterances`, `max_length`, `speaker_prefix` instead of the
+                processor's own; `sampling_rate` of all sound that does not bring its own, in Hz; `return_tensors`,
+                `pt` (default) or `np`.
 
         Returns:
             The tensors of `model_input_names`, [B, U, ...].
@@ -120,15 +133,13 @@ class M2FNetProcessor(ProcessorMixin):
         Raises:
             TypeError, ValueError: for what is not a dialogue, or sound without or with an unusable sampling rate.
         """
-        settings = {
-            "context": self.context if context is None else context,
-            "past": self.past_utterances if past_utterances is None else past_utterances,
-            "future": self.future_utterances if future_utterances is None else future_utterances,
-            "max_length": self.max_length if max_length is None else max_length,
-            "prefix": self.speaker_prefix if speaker_prefix is None else speaker_prefix,
-        }
-        _require_choice("context", settings["context"], CONTEXTS)
-        _require_choice("speaker_prefix", settings["prefix"], SPEAKER_PREFIXES)
+        unknown = settings.keys() - CallSettings.__annotations__.keys()
+        if unknown:
+            raise TypeError(f"The processor has no setting {', '.join(sorted(unknown))}; see `CallSettings`.")
+        chosen: dict[str, Any] = {name: getattr(self, name, None) for name in CallSettings.__annotations__}
+        chosen |= {name: value for name, value in settings.items() if value is not None}
+        _require_choice("context", chosen["context"], CONTEXTS)
+        _require_choice("speaker_prefix", chosen["speaker_prefix"], SPEAKER_PREFIXES)
         wanted = MODALITIES if modalities is None else tuple(modalities)
         batch = [[_Fields(utterance) for utterance in dialogue] for dialogue in _as_batch(dialogues)]
 
@@ -137,12 +148,12 @@ class M2FNetProcessor(ProcessorMixin):
             "speaker_ids": _pad([np.array(_speaker_ids(dialogue)) for dialogue in batch], fill=-1),
         }
         if "text" in wanted and any(utterance.text for dialogue in batch for utterance in dialogue):
-            features |= self._text(batch, settings)
+            features |= self._text(batch, chosen)
         if "audio" in wanted and any(utterance.audio is not None for dialogue in batch for utterance in dialogue):
-            features |= self._audio(batch, sampling_rate)
+            features |= self._audio(batch, chosen["sampling_rate"])
         if "visual" in wanted and any(utterance.action_units is not None for one in batch for utterance in one):
             features |= self._visual(batch)
-        return BatchFeature(features, tensor_type=return_tensors)
+        return BatchFeature(features, tensor_type=chosen["return_tensors"] or "pt")
 
     def _text(self, batch: list[list["_Fields"]], settings: dict[str, Any]) -> dict[str, np.ndarray]:
         rows = [self._with_context(dialogue, settings) for dialogue in batch]
@@ -154,13 +165,13 @@ class M2FNetProcessor(ProcessorMixin):
             "pooling_mask": _pad_nested([[own for _, own in row] for row in rows], fill=False),
         }
 
-    def _with_context(
-        self, dialogue: list["_Fields"], settings: dict[str, Any]
-    ) -> list[tuple[np.ndarray, np.ndarray]]:
+    def _with_context(self, dialogue: list["_Fields"], settings: dict[str, Any]) -> list[tuple[np.ndarray, np.ndarray]]:
         """Each utterance's token ids with its context, and which of them are its own words."""
         start, between, end = self._special_tokens()
-        prefixes = [self._tokens(prefix) for prefix in _prefixes(dialogue, settings["prefix"])]
-        words = [self._tokens(utterance.text or "", continues=bool(prefixes[u])) for u, utterance in enumerate(dialogue)]
+        prefixes = [self._tokens(prefix) for prefix in _prefixes(dialogue, settings["speaker_prefix"])]
+        words = [
+            self._tokens(utterance.text or "", continues=bool(prefixes[u])) for u, utterance in enumerate(dialogue)
+        ]
         spoken = [prefix + own if own else [] for prefix, own in zip(prefixes, words, strict=True)]
         rows = []
         for u, own in enumerate(words):
@@ -196,9 +207,7 @@ class M2FNetProcessor(ProcessorMixin):
 
     def _audio(self, batch: list[list["_Fields"]], sampling_rate: int | None) -> dict[str, np.ndarray]:
         target = self.feature_extractor.sampling_rate
-        sounds = [
-            [_sound(utterance, sampling_rate, target) for utterance in dialogue] for dialogue in batch
-        ]
+        sounds = [[_sound(utterance, sampling_rate, target) for utterance in dialogue] for dialogue in batch]
         values = [
             [
                 np.empty(0, dtype=np.float32)
@@ -229,7 +238,7 @@ class M2FNetProcessor(ProcessorMixin):
 
 
 class _Fields:
-    """An utterance, given as an `Utterance` or as a dictionary of its fields; the processor also runs without either."""
+    """An utterance, given as an `Utterance` or a dictionary of its fields."""
 
     def __init__(self, source: Any) -> None:
         get = source.get if isinstance(source, Mapping) else lambda name: getattr(source, name, None)
@@ -265,7 +274,9 @@ def _is_dialogue(source: Any) -> bool:
 
 
 def _utterances(dialogue: Any) -> list[Any]:
-    utterances = list(dialogue["utterances"] if isinstance(dialogue, Mapping) else getattr(dialogue, "utterances", dialogue))
+    utterances = list(
+        dialogue["utterances"] if isinstance(dialogue, Mapping) else getattr(dialogue, "utterances", dialogue)
+    )
     if not utterances:
         raise ValueError("A dialogue needs one utterance at least, found none.")
     return utterances
@@ -289,7 +300,7 @@ def _nearest_that_fit(lengths: list[int], u: int, room: int, settings: dict[str,
     longest = {"past": u, "future": len(lengths) - u - 1}
     for side, limit in longest.items():
         allowed = settings["context"] == "both" or settings["context"] == side
-        chosen = settings[side] if allowed else 0
+        chosen = settings[f"{side}_utterances"] if allowed else 0
         longest[side] = limit if chosen is None else min(limit, chosen)
     taken = {"past": 0, "future": 0}
     open_sides = {"past": -1, "future": 1}

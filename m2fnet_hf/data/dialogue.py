@@ -129,7 +129,7 @@ class Dialogue:
         TypeError, ValueError: naming the utterance, what was expected and what was found.
     """
 
-    utterances: tuple[Utterance, ...]
+    utterances: Sequence[Utterance | Mapping[str, Any]]
     id: str | int | None = None
 
     def __post_init__(self) -> None:
@@ -154,10 +154,12 @@ class Dialogue:
         return len(self.utterances)
 
     def __iter__(self) -> Iterator[Utterance]:
-        return iter(self.utterances)
+        for utterance in self.utterances:
+            assert isinstance(utterance, Utterance)  # dictionaries became utterances at construction
+            yield utterance
 
     def __getitem__(self, index: int) -> Utterance:
-        return self.utterances[index]
+        return list(self)[index]
 
     @property
     def speaker_ids(self) -> list[int]:

@@ -41,9 +41,7 @@ def read_meld_csv(path: str | Path) -> list[Dialogue]:
                 raise ValueError(f"{path.name}, line {reader.line_num}: {error}") from None
     if not dialogues:
         raise ValueError(f"{path.name} must hold one utterance at least, found only its header.")
-    return [
-        Dialogue([rows[key] for key in sorted(rows)], id=dialogue) for dialogue, rows in sorted(dialogues.items())
-    ]
+    return [Dialogue([rows[key] for key in sorted(rows)], id=dialogue) for dialogue, rows in sorted(dialogues.items())]
 
 
 def load_meld_split(root: str | Path, split: str) -> list[Dialogue]:
@@ -62,23 +60,23 @@ def load_meld_split(root: str | Path, split: str) -> list[Dialogue]:
 
 
 def _utterance(row: dict[str, str], name: str) -> Utterance:
-    start, end = (_seconds(row[column]) for column in ("StartTime", "EndTime"))
-    if start > end:
+    start: float | None = _seconds(row["StartTime"])
+    end: float | None = _seconds(row["EndTime"])
+    if start is not None and end is not None and start > end:
         # The text is right where a cut is not: keep the row and do without its times.
         warnings.warn(
             f"{name}: dialogue {row['Dialogue_ID']}, utterance {row['Utterance_ID']} ends before it starts; "
             "its times are left out.",
             stacklevel=2,
         )
-        times = {}
-    else:
-        times = {"start": start, "end": end}
+        start = end = None
     return Utterance(
         text=_repair(row["Utterance"]),
         speaker=row["Speaker"].strip() or None,
         label=row["Emotion"].strip().lower() or None,
         id=int(row["Utterance_ID"]),
-        **times,
+        start=start,
+        end=end,
     )
 
 
@@ -90,7 +88,7 @@ def _seconds(time: str) -> float:
 
 
 def _repair(text: str) -> str:
-    """Text with the cp1252 bytes that derived copies hold (as themselves, or as C1 control characters) made readable."""
+    """Text with the cp1252 bytes of derived copies (as themselves or as C1 control characters) made readable."""
     return "".join(
         bytes([ord(character) & 0xFF]).decode("cp1252", "ignore")
         if 0x80 <= ord(character) <= 0x9F or 0xDC80 <= ord(character) <= 0xDCFF

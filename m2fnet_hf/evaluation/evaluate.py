@@ -24,7 +24,7 @@ def evaluate(pipe: Any, dialogues: Sequence[Dialogue], progress: Any = iter) -> 
     """
     config = pipe.model.config
     labels, predictions, used = [], [], dict.fromkeys(("text", "audio", "visual"), 0)
-    truth = [[label_id(utterance.label, config.label2id) for utterance in dialogue] for dialogue in dialogues]
+    truth = [[label_id(utterance.label, config.label_ids) for utterance in dialogue] for dialogue in dialogues]
     if not any(label >= 0 for row in truth for label in row):
         raise ValueError("An evaluation needs labelled utterances, found none.")
     predicted: Iterable[list[dict[str, Any]]] = progress(pipe(dialogue for dialogue in dialogues))
@@ -33,8 +33,7 @@ def evaluate(pipe: Any, dialogues: Sequence[Dialogue], progress: Any = iter) -> 
             if label < 0:
                 continue
             labels.append(label)
-            predictions.append(config.label2id[utterance["label"]])
+            predictions.append(config.label_ids[utterance["label"]])
             for modality in utterance["modalities"]:
                 used[modality] += 1
-    names = [config.id2label[index] for index in range(config.num_labels)]
-    return {**emotion_metrics(labels, predictions, names), "modalities": used}
+    return {**emotion_metrics(labels, predictions, config.label_names), "modalities": used}

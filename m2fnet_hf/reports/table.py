@@ -20,7 +20,7 @@ def prediction_table(predictions: Sequence[Mapping[str, Any]]) -> Table:
         ("Emotion", {"no_wrap": True}),
         ("Probability", {"justify": "right"}),
     ):
-        table.add_column(name, **options)  # type: ignore[arg-type]
+        table.add_column(name, **options)
     for prediction in predictions:
         table.add_row(
             span(prediction["start"], prediction["end"]),

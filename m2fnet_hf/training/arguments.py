@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from transformers import TrainingArguments
+from yaml import YAMLError
 
 
 @dataclass
@@ -53,10 +54,12 @@ class RunConfig:
             if "=" not in override or "." not in override.split("=")[0]:
                 raise ValueError(f"An override must read section.key=value, found {override!r}.")
         try:
-            merged = OmegaConf.merge(OmegaConf.load(path), OmegaConf.from_dotlist(list(overrides)))
-            sections = OmegaConf.to_container(merged, resolve=True)
-        except (OmegaConfBaseException, OSError, ValueError) as error:
-            raise ValueError(f"{path} must be a YAML file of sections: {str(error).splitlines()[0]}") from None
+            loaded: Any = OmegaConf.load(path)
+            if isinstance(loaded, DictConfig):
+                loaded = OmegaConf.merge(loaded, OmegaConf.from_dotlist(list(overrides)))
+            sections: Any = OmegaConf.to_container(loaded, resolve=True)
+        except (OmegaConfBaseException, YAMLError, OSError, ValueError) as error:
+            raise ValueError(f"{path} must be a YAML file of sections: {' '.join(str(error).split())}") from None
         known = [section.name for section in fields(cls)]
         if not isinstance(sections, dict) or set(sections) - set(known):
             found = ", ".join(map(str, sections)) if isinstance(sections, dict) else type(sections).__name__
@@ -74,9 +77,13 @@ class RunConfig:
         if unknown:
             raise ValueError(f"`training` has no argument {', '.join(unknown)}; see transformers.TrainingArguments.")
         # YAML reads a bare `no` as false, the library wants the word.
-        values = {
+        values: dict[str, Any] = {
             name: "no" if name.endswith("_strategy") and value is False else value
             for name, value in self.training.items()
         }
-        fixed = {"output_dir": str(output_dir), "remove_unused_columns": False, "label_names": ["labels"]}
+        fixed: dict[str, Any] = {
+            "output_dir": str(output_dir),
+            "remove_unused_columns": False,
+            "label_names": ["labels"],
+        }
         return EmotionTrainingArguments(**{"report_to": "none", **values, **fixed})

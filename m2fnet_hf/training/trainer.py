@@ -1,10 +1,13 @@
 """Train M2FNet on dialogues with the library's Trainer."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import AutoTokenizer, EvalPrediction, PreTrainedTokenizerBase, Trainer, set_seed
 from transformers.trainer_utils import get_last_checkpoint
@@ -13,6 +16,7 @@ from ..configuration_m2fnet import M2FNetConfig
 from ..data.collator import DialogueCollator, label_id
 from ..data.dialogue import Dialogue
 from ..evaluation.metrics import emotion_metrics
+from ..feature_extraction_m2fnet import AUFeatureExtractor
 from ..modeling_m2fnet import M2FNetForEmotionClassification
 from ..processing_m2fnet import M2FNetProcessor, check_causal
 from .arguments import EmotionTrainingArguments, RunConfig
@@ -35,12 +39,12 @@ class EmotionTrainer(Trainer):
         eval_dataset: Sequence[Dialogue],
         **kwargs: Any,
     ) -> None:
-        self.names = [model.config.id2label[index] for index in range(model.config.num_labels)]
+        self.names = model.config.label_names
         super().__init__(
             model=model,
             args=args,
             processing_class=processor,
-            data_collator=DialogueCollator(processor, model.config.modalities, model.config.label2id),
+            data_collator=DialogueCollator(processor, model.config.modalities, model.config.label_ids),
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
             compute_metrics=self._metrics,
@@ -51,9 +55,10 @@ class EmotionTrainer(Trainer):
     def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
         """Trainer's optimiser, with its parameter groups split into encoders and all else."""
         optimizer = super().create_optimizer(*args, **kwargs)
-        rate = self.args.encoder_learning_rate
+        rate = getattr(self.args, "encoder_learning_rate", None)
+        model: Any = self.model
         if rate is not None:
-            names = {parameter: name for name, parameter in self.model.named_parameters()}
+            names = {parameter: name for name, parameter in model.named_parameters()}
             groups = []
             for group in optimizer.param_groups:
                 inside = [p for p in group["params"] if "_encoder." in names[p]]
@@ -63,15 +68,16 @@ class EmotionTrainer(Trainer):
         return optimizer
 
     def _metrics(self, output: EvalPrediction) -> dict[str, float]:
-        labelled = output.label_ids != -100
-        figures = emotion_metrics(output.label_ids[labelled], output.predictions[labelled], self.names)
+        labels, predictions = np.asarray(output.label_ids), np.asarray(output.predictions)
+        labelled = labels != -100
+        figures = emotion_metrics(labels[labelled].tolist(), predictions[labelled].tolist(), self.names)
         return {name: figures[name] for name in ("accuracy", "weighted_f1", "macro_f1")}
 
 
 def train(
     run: RunConfig, train_dialogues: Sequence[Dialogue], dev_dialogues: Sequence[Dialogue], output_dir: str | Path
 ) -> EmotionTrainer:
-    """Train a model and save the best epoch on dev, with its processor and `dev_results.json`, to `output_dir`.
+    """Train a model and save the best epoch on dev to `output_dir`, with its processor, settings and figures.
 
     A run that was interrupted goes on from its last checkpoint in `output_dir`.
     """
@@ -82,6 +88,7 @@ def train(
     trainer = EmotionTrainer(model, args, processor, train_dialogues, dev_dialogues)
     trainer.train(resume_from_checkpoint=get_last_checkpoint(output_dir) if Path(output_dir).is_dir() else None)
     trainer.save_model()
+    (Path(output_dir) / "run.json").write_text(json.dumps(asdict(run), indent=2, default=str) + "\n")
     figures = trainer.evaluate()
     trainer.log_metrics("dev", figures)
     trainer.save_metrics("dev", figures, combined=False)
@@ -95,7 +102,9 @@ def build_processor(run: RunConfig) -> M2FNetProcessor:
     if source is None:
         raise ValueError("A run needs a tokenizer, found no `encoders.text`; name one as `processor.tokenizer`.")
     tokenizer = source if isinstance(source, PreTrainedTokenizerBase) else AutoTokenizer.from_pretrained(source)
-    return M2FNetProcessor(tokenizer, **settings)
+    visual = run.model.get("visual_config") or {}
+    faces = {name: visual[name] for name in ("num_action_units", "max_faces") if name in visual}
+    return M2FNetProcessor(tokenizer, au_feature_extractor=AUFeatureExtractor(**faces), **settings)
 
 
 def build_model(
@@ -112,7 +121,7 @@ def build_model(
             text=run.encoders.get("text"),
             audio=run.encoders.get("audio"),
             visual=settings.pop("visual_config", None),
-            **{name: value for name, value in settings.items() if name not in ("text_config", "audio_config")},
+            **settings,
         )
     else:
         model = M2FNetForEmotionClassification(M2FNetConfig(**settings))
@@ -124,6 +133,6 @@ def build_model(
 
 def class_weights(dialogues: Sequence[Dialogue], config: M2FNetConfig) -> list[float]:
     """Inverse frequency of each label in a split; a label that never occurs weighs as much as one seen once."""
-    labels = (label_id(u.label, config.label2id) for dialogue in dialogues for u in dialogue)
+    labels = (label_id(u.label, config.label_ids) for dialogue in dialogues for u in dialogue)
     counts = Counter(index for index in labels if index >= 0)
-    return [sum(counts.values()) / max(counts[index], 1) for index in range(config.num_labels)]
+    return [sum(counts.values()) / max(counts[index], 1) for index in config.label_ids.values()]

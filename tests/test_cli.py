@@ -1,0 +1,147 @@
+"""The command line, in this process but for one; no error may show a stack trace."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from m2fnet_hf.cli import main
+
+SRT = "1\n00:00:01,000 --> 00:00:02,500\nANN: You came!\n\n2\n00:00:03,000 --> 00:00:04,000\nBEN: Never again.\n"
+MELD_HEADER = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime"
+MELD_ROWS = (
+    '1,You came!,Ann,joy,positive,0,0,1,1,"00:00:01,000","00:00:02,000"',
+    '2,Never again.,Ben,anger,negative,0,2,1,1,"00:00:02,000","00:00:03,000"',
+    '3,Fine.,Ann,neutral,neutral,1,0,1,1,"00:00:02,000","00:00:03,000"',
+)
+
+
+@pytest.fixture
+def transcript(tmp_path: Path) -> Path:
+    path = tmp_path / "talk.srt"
+    path.write_text(SRT)
+    return path
+
+
+@pytest.fixture
+def meld(tmp_path: Path) -> Path:
+    for split in ("train", "dev", "test"):
+        (tmp_path / f"{split}_sent_emo.csv").write_text("\n".join([MELD_HEADER, *MELD_ROWS]))
+    return tmp_path
+
+
+def failure(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """The one line on standard error of a command that must fail."""
+    assert main([str(argument) for argument in arguments]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("m2fnet: ")
+    assert captured.err.count("\n") == 1, captured.err
+    return captured.err
+
+
+def test_predict_shows_and_writes(
+    capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path, transcript: Path, tmp_path: Path
+) -> None:
+    assert main(["predict", str(transcript), "--model", str(tiny_checkpoint), "--output", str(tmp_path / "out")]) == 0
+    shown = capsys.readouterr().out
+    for word in ("ANN", "You came!", "0:01.0-0:02.5", "Never again.", "%"):
+        assert word in shown
+    written = json.loads((tmp_path / "out" / "talk.json").read_text())
+    assert written["source"] == "talk.srt"
+    assert [utterance["text"] for utterance in written["utterances"]] == ["You came!", "Never again."]
+
+
+def test_evaluate_writes_what_it_shows(
+    capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path, meld: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "figures" / "results.json"
+    assert main(["evaluate", "--meld", str(meld), "--model", str(tiny_checkpoint), "--output", str(output)]) == 0
+    results = json.loads(output.read_text())
+    shown = capsys.readouterr().out
+    assert set(results) >= {"accuracy", "weighted_f1", "macro_f1", "per_class", "support", "model", "modalities"}
+    assert f"{100 * results['weighted_f1']:.2f}" in shown
+    assert results["support"] == {**dict.fromkeys(results["support"], 0), "joy": 1, "anger": 1, "neutral": 1}
+    assert results["modalities"] == {"text": 3, "audio": 0, "visual": 0}
+
+
+def test_help_and_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, status in ((["--help"], 0), (["--version"], 0), ([], 2), (["predict"], 2), (["paint"], 2)):
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+        assert stopped.value.code == status
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("talk.srt", "", "holds no utterance"),
+        ("talk.csv", "speaker,start\nAnn,1\n", "text"),
+        ("talk.csv", "text,start,end\nHi,3,2\n", "end after it starts"),
+        ("talk.json", "{", "JSON"),
+        ("talk.json", '[{"text": "a", "start": 3, "end": 2}]', "end after it starts"),
+        ("talk.docx", "Hi", "docx"),
+        ("talk.srt", None, "talk.srt"),
+    ],
+)
+def test_a_bad_transcript_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str, content: str | None, message: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    error = failure(capsys, "predict", tmp_path / name)
+    assert message in error
+    assert name in error
+
+
+@pytest.mark.parametrize(
+    "missing", ["config.json", "model.safetensors", "processor_config.json", "tokenizer_config.json"]
+)
+def test_a_folder_with_a_file_missing_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path, transcript: Path, tmp_path: Path, missing: str
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_checkpoint, folder)
+    (folder / missing).unlink()
+    assert "A checkpoint must hold its" in failure(capsys, "predict", transcript, "--model", folder)
+
+
+@pytest.mark.parametrize("broken", ["config.json", "model.safetensors", "processor_config.json", "tokenizer.json"])
+def test_a_folder_with_a_broken_file_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path, transcript: Path, tmp_path: Path, broken: str
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_checkpoint, folder)
+    (folder / broken).write_text("nonsense")
+    failure(capsys, "predict", transcript, "--model", folder)
+
+
+def test_an_unknown_model_is_one_sentence(capsys: pytest.CaptureFixture[str], transcript: Path) -> None:
+    assert "nobody/nothing" in failure(capsys, "predict", transcript, "--model", "nobody/nothing")
+
+
+def test_bad_data_sets_are_one_sentence(
+    capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path, meld: Path, tmp_path: Path
+) -> None:
+    model = ("--model", tiny_checkpoint)
+    assert "must hold test_sent_emo.csv" in failure(capsys, "evaluate", "--meld", tmp_path / "nowhere", *model)
+    test = meld / "test_sent_emo.csv"
+    test.write_text("\n".join([MELD_HEADER, MELD_ROWS[0].replace("joy", "bored")]))
+    assert "found 'bored'" in failure(capsys, "evaluate", "--meld", meld, *model)
+    test.write_text("Utterance,Speaker\nHi,Ann\n")
+    assert "found no Emotion" in failure(capsys, "evaluate", "--meld", meld, *model)
+    assert "found no" in failure(capsys, "train", tmp_path / "no.yaml", "--meld", meld)
+
+
+def test_the_console_script_shows_no_stack_trace(tmp_path: Path) -> None:
+    script = Path(sys.executable).parent / "m2fnet"
+    result = subprocess.run(
+        [script, "predict", tmp_path / "no.srt"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("m2fnet: ")
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,115 @@
+from pathlib import Path
+
+import pytest
+import tiny
+from transformers import AutoModelForTokenClassification, AutoProcessor, pipeline
+
+from m2fnet_hf import Dialogue, M2FNetForEmotionClassification, MultimodalEmotionPipeline
+from m2fnet_hf.registration import TASK
+
+SRT = "1\n00:00:01,000 --> 00:00:02,500\nANN: You came!\n\n2\n00:00:03,000 --> 00:00:04,000\nBEN: Never again.\n"
+
+
+@pytest.fixture(scope="module")
+def pipe(tiny_checkpoint: Path) -> MultimodalEmotionPipeline:
+    return pipeline(TASK, model=str(tiny_checkpoint), device="cpu")
+
+
+def test_every_utterance_is_answered(pipe: MultimodalEmotionPipeline) -> None:
+    dialogue = tiny.dialogue(3)
+    answers = pipe(dialogue)
+    assert len(answers) == 3
+    for utterance, answer in zip(dialogue, answers, strict=True):
+        assert list(answer) == ["start", "end", "speaker", "text", "label", "score", "scores", "modalities"]
+        assert {
+            name: getattr(utterance, name) for name in ("start", "end", "speaker", "text")
+        }.items() <= answer.items()
+        assert answer["modalities"] == ["text", "audio", "visual"]
+        assert set(answer["scores"]) == set(pipe.model.config.label2id)
+        assert sum(answer["scores"].values()) == pytest.approx(1)
+        assert answer["score"] == max(answer["scores"].values()) == answer["scores"][answer["label"]]
+        assert list(answer["scores"].values()) == sorted(answer["scores"].values(), reverse=True)
+
+
+def scores(answers: list[dict]) -> list[list[float]]:
+    return [[answer["scores"][label] for label in sorted(answer["scores"])] for answer in answers]
+
+
+def test_batching_changes_nothing(pipe: MultimodalEmotionPipeline) -> None:
+    dialogues = [tiny.dialogue(length, seed=length) for length in (1, 5, 2, 3)]
+    alone = [pipe(dialogue) for dialogue in dialogues]
+    together = pipe(dialogues, batch_size=3)
+    streamed = list(pipe((dialogue for dialogue in dialogues), batch_size=2))
+    assert [len(answers) for answers in together] == [1, 5, 2, 3]
+    for one, batched, stream in zip(alone, together, streamed, strict=True):
+        for row, other, third in zip(scores(one), scores(batched), scores(stream), strict=True):
+            assert other == pytest.approx(row, abs=1e-5)
+            assert third == pytest.approx(row, abs=1e-5)
+
+
+def test_every_form_is_taken(pipe: MultimodalEmotionPipeline, tmp_path: Path) -> None:
+    path = tmp_path / "talk.srt"
+    path.write_text(SRT)
+    dicts = [
+        {"speaker": "ANN", "text": "You came!", "start": 1.0, "end": 2.5},
+        {"speaker": "BEN", "text": "Never again.", "start": 3.0, "end": 4.0},
+    ]
+    expected = pipe(dicts)
+    for form in (Dialogue(dicts), tuple(dicts), {"utterances": dicts}, path, str(path)):
+        assert pipe(form) == expected
+    for forms in ([dicts, path], [Dialogue(dicts), {"utterances": dicts}], (str(path), str(path))):
+        assert pipe(forms) == [expected, expected]
+    assert expected[0]["modalities"] == ["text"]
+
+
+def test_top_k(pipe: MultimodalEmotionPipeline) -> None:
+    (answer,) = pipe([{"text": "yes"}], top_k=2)
+    assert len(answer["scores"]) == 2
+    with pytest.raises(ValueError, match="`top_k` must be at least 1"):
+        pipe([{"text": "yes"}], top_k=0)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "error", "message"),
+    [
+        ([], ValueError, "one utterance at least"),
+        ([[]], ValueError, "one utterance at least"),
+        ({"text": "a"}, ValueError, "must hold `utterances`"),
+        ([{"text": "a", "start": 2, "end": 1}], ValueError, "Utterance 1: .* end after it starts"),
+        ([{"txt": "a"}], ValueError, "Utterance 1: .* no field txt"),
+        ("nowhere.srt", FileNotFoundError, r"nowhere\.srt"),
+        (3, TypeError, "found int"),
+    ],
+)
+def test_bad_input_is_named(
+    pipe: MultimodalEmotionPipeline, inputs: object, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        pipe(inputs)
+
+
+def test_an_unknown_argument_is_refused(pipe: MultimodalEmotionPipeline) -> None:
+    with pytest.raises(TypeError, match="found topk"):
+        pipe([{"text": "a"}], topk=3)
+
+
+def test_saved_it_loads_without_remote_code(pipe: MultimodalEmotionPipeline, tmp_path: Path) -> None:
+    pipe.save_pretrained(tmp_path)
+    assert not list(tmp_path.glob("*.py"))
+    again = pipeline(TASK, model=str(tmp_path), device="cpu")
+    assert again(tiny.dialogue(3)) == pipe(tiny.dialogue(3))
+    AutoProcessor.from_pretrained(tmp_path)
+    AutoModelForTokenClassification.from_pretrained(tmp_path)
+
+
+def test_a_causal_model_refuses_to_read_the_future(tmp_path: Path) -> None:
+    model = M2FNetForEmotionClassification(tiny.config(causal=True))
+    with pytest.raises(ValueError, match="must not read future utterances"):
+        pipeline(TASK, model=model, processor=tiny.processor(context="both"))
+    pipeline(TASK, model=model, processor=tiny.processor(context="past"))
+
+
+def test_without_its_processor_it_says_so(tiny_checkpoint: Path) -> None:
+    model = M2FNetForEmotionClassification.from_pretrained(tiny_checkpoint)
+    with pytest.raises((ValueError, OSError), match="processor"):
+        MultimodalEmotionPipeline(model=model)

@@ -1,0 +1,174 @@
+"""The project's own Trainer on a corpus in which each modality alone carries a part of the label."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from m2fnet_hf import Dialogue, M2FNetForEmotionClassification, M2FNetProcessor, Utterance
+from m2fnet_hf.evaluation.evaluate import evaluate
+from m2fnet_hf.pipeline_m2fnet import MultimodalEmotionPipeline
+from m2fnet_hf.training.arguments import RunConfig
+from m2fnet_hf.training.trainer import EmotionTrainer, build_model, class_weights, train
+
+LABELS = [f"{word}{tone}{face}" for word in "ab" for tone in "ab" for face in "ab"]
+SETTINGS = {
+    "num_train_epochs": 12,
+    "per_device_train_batch_size": 8,
+    "learning_rate": 3e-3,
+    "lr_scheduler_type": "linear",
+    "use_cpu": True,
+    "eval_strategy": "epoch",
+    "save_strategy": "epoch",
+    "load_best_model_at_end": True,
+    "metric_for_best_model": "weighted_f1",
+    "save_total_limit": 1,
+    "disable_tqdm": True,
+    "seed": 0,
+}
+
+
+def corpus(dialogues: int, seed: int) -> list[Dialogue]:
+    """Eight classes, of which the word, the pitch and the face decide one bit each."""
+    random = np.random.default_rng(seed)
+
+    def utterance() -> Utterance:
+        word, tone, face = random.integers(0, 2, 3)
+        time = np.arange(1_600) / 16_000
+        units = random.random((2, 1, tiny.ACTION_UNITS)) * 0.2
+        units[..., 0] += face
+        return Utterance(
+            text=("yes great", "no awful")[word],
+            audio=np.sin(2 * np.pi * (200, 2_000)[tone] * time) + 0.1 * random.standard_normal(len(time)),
+            sampling_rate=16_000,
+            action_units=units,
+            label=LABELS[4 * word + 2 * tone + face],
+        )
+
+    return [Dialogue([utterance() for _ in range(random.integers(2, 6))]) for _ in range(dialogues)]
+
+
+def run(modalities: tuple[str, ...], **training: object) -> RunConfig:
+    model = tiny.config(
+        text="bart" if "text" in modalities else None,
+        audio="layer" if "audio" in modalities else None,
+        visual="visual" in modalities,
+        num_hidden_layers=1,
+        num_fusion_layers=1,
+        freeze_text_encoder=False,
+        freeze_audio_encoder=False,
+        id2label=dict(enumerate(LABELS)),
+        label2id={label: index for index, label in enumerate(LABELS)},
+    ).to_dict()
+    settings = {
+        name: model[name] for name in tiny.config().to_dict() if name in model and name != "transformers_version"
+    }
+    return RunConfig(
+        model=settings,
+        processor={"tokenizer": tiny.tokenizer()},
+        training={**SETTINGS, **training},
+    )
+
+
+@pytest.mark.slow
+def test_three_modalities_beat_each_alone(tmp_path: Path) -> None:
+    training, dev, test = corpus(160, seed=1), corpus(30, seed=2), corpus(60, seed=3)
+    figures = {}
+    for modalities in (("text", "audio", "visual"), ("text",), ("audio",), ("visual",)):
+        trainer = train(run(modalities), training, dev, tmp_path / "-".join(modalities))
+        pipe = MultimodalEmotionPipeline(model=trainer.model, processor=trainer.processing_class, device="cpu")
+        figures[modalities] = evaluate(pipe, test)["weighted_f1"]
+    all_three = figures.pop(("text", "audio", "visual"))
+    assert all_three > 0.8, figures
+    # One bit of three is the best that a single modality can know.
+    assert all(figure < 0.5 for figure in figures.values()), figures
+
+
+def test_what_is_saved_is_the_best_epoch_and_loads(tmp_path: Path) -> None:
+    dev = corpus(6, seed=2)
+    trainer = train(run(("text", "visual"), num_train_epochs=2), corpus(12, seed=1), dev, tmp_path)
+    assert (tmp_path / "dev_results.json").is_file()
+    model = M2FNetForEmotionClassification.from_pretrained(tmp_path)
+    processor = M2FNetProcessor.from_pretrained(tmp_path)
+    inputs = processor(dev[0], modalities=model.config.modalities)
+    with torch.no_grad():
+        torch.testing.assert_close(model(**inputs).logits, trainer.model.eval()(**inputs).logits)
+
+
+def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
+    data = corpus(12, seed=1), corpus(4, seed=2)
+    whole = train(run(("visual",), num_train_epochs=3), *data, tmp_path / "whole")
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(*_: object, **__: object) -> None:
+        raise StoppedError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EmotionTrainer, "save_model", _after(EmotionTrainer.save_model, stop, calls=2))
+        with pytest.raises(StoppedError):
+            train(run(("visual",), num_train_epochs=3), *data, tmp_path / "parts")
+    resumed = train(run(("visual",), num_train_epochs=3), *data, tmp_path / "parts")
+    assert resumed.state.global_step == whole.state.global_step
+    for (name, one), other in zip(whole.model.named_parameters(), resumed.model.parameters(), strict=True):
+        torch.testing.assert_close(one, other, msg=name)
+
+
+def _after(function: object, then: object, calls: int) -> object:
+    """`function`, until it was called so many times; `then` from then on."""
+    count = iter(range(calls))
+
+    def called(*args: object, **kwargs: object) -> object:
+        return then() if next(count, None) is None else function(*args, **kwargs)  # type: ignore[operator]
+
+    return called
+
+
+def test_encoders_have_their_own_learning_rate(tmp_path: Path) -> None:
+    settings = run(("text", "visual"), encoder_learning_rate=1e-5)
+    args = settings.training_arguments(tmp_path)
+    processor = tiny.processor()
+    model = build_model(settings, processor)
+    trainer = EmotionTrainer(model, args, processor, corpus(2, seed=1), corpus(2, seed=2))
+    trainer.create_optimizer()
+    rates = {id(parameter): group["lr"] for group in trainer.optimizer.param_groups for parameter in group["params"]}
+    names = {name: rates[id(parameter)] for name, parameter in model.named_parameters()}
+    assert {rate for name, rate in names.items() if "_encoder." in name} == {1e-5}
+    assert {rate for name, rate in names.items() if "_encoder." not in name} == {3e-3}
+
+
+def test_class_weights_are_inverse_frequencies() -> None:
+    config = tiny.config(num_labels=3, id2label={0: "a", 1: "b", 2: "c"}, label2id={"a": 0, "b": 1, "c": 2})
+    dialogue = Dialogue([{"text": "x", "label": label} for label in ("a", "a", "a", "b", None)])
+    assert class_weights([dialogue], config) == pytest.approx([4 / 3, 4, 4])
+
+
+@pytest.mark.parametrize(
+    ("yaml", "overrides", "message"),
+    [
+        ("modle: {}", [], "sections among encoders, model, processor, training, found modle"),
+        ("- 1", [], "sections among"),
+        ("model: {a: [", [], "must be a YAML file"),
+        ("model: {}", ["hidden_size=3"], "section.key=value, found 'hidden_size=3'"),
+        ("model: {}", ["model.hidden_size"], "section.key=value"),
+    ],
+)
+def test_a_bad_run_file_is_named(tmp_path: Path, yaml: str, overrides: list[str], message: str) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml)
+    with pytest.raises(ValueError, match=message):
+        RunConfig.load(path, overrides)
+
+
+def test_overrides_come_on_top(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("model: {hidden_size: 8}\ntraining: {learning_rate: 1e-4, eval_strategy: no}\n")
+    loaded = RunConfig.load(path, ["model.hidden_size=16", "training.seed=3"])
+    assert loaded.model == {"hidden_size": 16}
+    args = loaded.training_arguments(tmp_path)
+    assert (args.learning_rate, args.seed, args.eval_strategy) == (1e-4, 3, "no")
+    with pytest.raises(ValueError, match="`training` has no argument learning_rat;"):
+        RunConfig.load(path, ["training.learning_rat=1"]).training_arguments(tmp_path)
