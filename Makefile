@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test lint clean
 
 demo: $(VENV)/core
-	$(BIN)/m2fnet demo
+	$(BIN)/m2fnet predict examples/sample_dialogue/conversation.srt
 
 test: lint
 	$(BIN)/python -m pytest

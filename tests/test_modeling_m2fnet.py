@@ -9,8 +9,8 @@ from torch import nn
 from transformers import AutoModel, BartModel, BertModel, Wav2Vec2ForCTC, Wav2Vec2Model
 
 from m2fnet_hf import M2FNetConfig, M2FNetForEmotionClassification, M2FNetModel
-from m2fnet_hf import modeling_m2fnet as modeling
-from m2fnet_hf.modeling_m2fnet import Rows, block_pool, micro_batches
+from m2fnet_hf import encoders_m2fnet as encoders
+from m2fnet_hf.encoders_m2fnet import Rows, block_pool, micro_batches
 
 EXACT = 1e-5
 
@@ -110,7 +110,7 @@ def test_dialogues_of_1_to_33_utterances() -> None:
 
 
 def test_no_layer_computes_on_padding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(modeling, "LEAST_FILL", 1.0)
+    monkeypatch.setattr(encoders, "LEAST_FILL", 1.0)
     model = build(tiny.config())
     inputs = padded(tiny.inputs([3, 1]))
     seen: dict[str, int] = {}
@@ -375,7 +375,7 @@ def test_micro_batches_hold_everything_once_and_little_padding() -> None:
         longest = max(lengths[index] for index in batch)
         assert len(batch) == 1 or longest * len(batch) <= 1000
         assert longest <= 150 or len(batch) == 1
-        assert sum(lengths[index] for index in batch) >= modeling.LEAST_FILL * longest * len(batch)
+        assert sum(lengths[index] for index in batch) >= encoders.LEAST_FILL * longest * len(batch)
     for batch in micro_batches(lengths, budget=1000, longest=None, equal=True):
         assert len({lengths[index] for index in batch}) == 1
 
@@ -386,14 +386,14 @@ def test_long_text_and_sound_are_read_in_pieces(monkeypatch: pytest.MonkeyPatch)
     ids = torch.randint(5, 400, (1, 150))
     everything = torch.ones_like(ids, dtype=torch.bool)
     with torch.no_grad():
-        pooled = modeling.encode_text(encoder, ids, everything, everything, 1)
+        pooled = encoders.encode_text(encoder, ids, everything, everything, 1)
         parts = [encoder(piece).last_hidden_state for piece in ids.tensor_split(3, dim=1)]
     torch.testing.assert_close(pooled, torch.cat(parts, dim=1).mean(1), atol=EXACT, rtol=0)
 
-    monkeypatch.setattr(modeling, "LONGEST_SOUND", 1_000)
+    monkeypatch.setattr(encoders, "LONGEST_SOUND", 1_000)
     sound = torch.randn(1, 2_500)
     with torch.no_grad():
-        pooled = modeling.encode_audio(model.model.audio_encoder, sound, torch.ones_like(sound, dtype=torch.bool), 1)
+        pooled = encoders.encode_audio(model.model.audio_encoder, sound, torch.ones_like(sound, dtype=torch.bool), 1)
         parts = [model.model.audio_encoder(piece).last_hidden_state for piece in sound.tensor_split(3, dim=1)]
     torch.testing.assert_close(pooled, torch.cat(parts, dim=1).mean(1), atol=EXACT, rtol=0)
 

@@ -1,0 +1,278 @@
+"""Encoders of one utterance: real tokens, samples and faces to features, in micro-batches that hold little padding.
+
+Shapes: N real utterances, T tokens, S samples, F face frames, P faces, A Action Units, L positions of an encoder's
+output, H its hidden size, D features, B dialogues, U utterances. Masks are true where real.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pad_sequence
+from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+
+from .configuration_m2fnet import M2FNetVisualConfig
+
+# Encoders run on micro-batches of at most this many tokens or samples, padding included.
+TOKEN_BUDGET = 8192
+SAMPLE_BUDGET = 16_000 * 60
+# and are filled with real ones to at least this share.
+LEAST_FILL = 0.8
+# Longer sound is encoded in pieces of at most this many samples (30 s) and pooled over all of them.
+LONGEST_SOUND = 16_000 * 30
+# Encoders that ignore padding when told of it. Others see utterances of equal length together only: group norm and
+# unmasked convolutions mix padding into real frames.
+MASKED_AUDIO_ENCODERS = {"wav2vec2", "hubert", "wavlm", "unispeech", "unispeech-sat"}
+
+
+def finite(values: torch.Tensor, real: torch.Tensor, name: str) -> torch.Tensor:
+    """The values with padding set to zero.
+
+    Raises:
+        ValueError: where a real one is NaN or infinite.
+    """
+    values = values.masked_fill(~real, 0.0)
+    # A compiled or exported graph cannot branch on values.
+    if not torch.compiler.is_compiling() and not torch.isfinite(values).all():
+        raise ValueError(
+            f"`{name}` must be finite where its mask is true, found NaN or infinite values; mask what is missing."
+        )
+    return values
+
+
+class Rows:
+    """The real places of a padded [B, U] batch, to compute on them alone."""
+
+    def __init__(self, mask: torch.Tensor) -> None:
+        self.mask = mask
+        self.index = mask.flatten().nonzero().squeeze(-1)
+
+    def pack(self, padded: torch.Tensor) -> torch.Tensor:
+        """[B, U, ...] to [N, ...]."""
+        return padded.flatten(0, 1).index_select(0, self.index)
+
+    def unpack(self, rows: torch.Tensor) -> torch.Tensor:
+        """[N, ...] to [B, U, ...], zero at padding."""
+        padded = rows.new_zeros(self.mask.numel(), *rows.shape[1:])
+        return padded.index_copy(0, self.index, rows).unflatten(0, self.mask.shape)
+
+
+def split_rows(values: torch.Tensor, mask: torch.Tensor) -> list[torch.Tensor]:
+    """[N, L] to N vectors of their real length, wherever the padding was."""
+    return list(values[mask].split(mask.sum(1).tolist()))
+
+
+def micro_batches(lengths: list[int], budget: int, longest: int | None, equal: bool = False) -> Iterator[list[int]]:
+    """Indices of rows of like (or equal) length, shortest first, padded size at most `budget` and little of it padding.
+
+    A row above `longest` or `budget` comes alone.
+    """
+    batch: list[int] = []
+    real = 0
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        length = lengths[index]
+        size = length * (len(batch) + 1)
+        unlike = length != lengths[batch[0]] if equal and batch else real + length < LEAST_FILL * size
+        if batch and (unlike or size > budget or (longest is not None and length > longest)):
+            yield batch
+            batch, real = [], 0
+        batch.append(index)
+        real += length
+    if batch:
+        yield batch
+
+
+def length_mask(lengths: torch.Tensor, longest: int) -> torch.Tensor:
+    """[N] to [N, longest]."""
+    return torch.arange(longest, device=lengths.device) < lengths.unsqueeze(-1)
+
+
+def block_pool(states: torch.Tensor, mask: torch.Tensor, num_blocks: int) -> torch.Tensor:
+    """Average the real positions [N, L, H] in `num_blocks` blocks of neighbours to [N, num_blocks * H].
+
+    Blocks overlap where they must (adaptive average pooling), so that a row shorter than `num_blocks` leaves none
+    empty. One block is the mean. The report averaged blocks of neighbouring values of zero-padded sequences instead.
+    """
+    position = mask.cumsum(1).sub(1).unsqueeze(1)
+    length = mask.sum(1).view(-1, 1, 1)
+    block = torch.arange(num_blocks, device=mask.device).view(1, -1, 1)
+    inside = (position * num_blocks >= block * length - block * length % num_blocks) & (
+        position * num_blocks < (block + 1) * length
+    )
+    weights = (inside & mask.unsqueeze(1)).to(states.dtype)
+    weights = weights / weights.sum(-1, keepdim=True)
+    return (weights @ states).flatten(1)
+
+
+def build_encoder(config: PreTrainedConfig) -> PreTrainedModel:
+    """The library's encoder for a config, without a decoder and without an unused pooler."""
+    model = AutoModel.from_config(config, **_without_pooler(config))
+    return model.get_encoder() if config.is_encoder_decoder else model
+
+
+def load_encoder(name_or_path: str, overrides: dict[str, Any] | None = None, **kwargs: Any) -> PreTrainedModel:
+    """The same with pretrained weights. The whole model is loaded first: `BartEncoder` alone would load nothing."""
+    config = AutoConfig.from_pretrained(name_or_path, **(overrides or {}))
+    model = AutoModel.from_pretrained(name_or_path, config=config, **_without_pooler(config), **kwargs)
+    encoder = model.get_encoder() if config.is_encoder_decoder else model
+    if Path(name_or_path).is_dir():
+        encoder.config.name_or_path = ""  # a path of this machine would travel with every saved model
+    return encoder
+
+
+def _without_pooler(config: PreTrainedConfig) -> dict[str, bool]:
+    model_class: Any = MODEL_MAPPING[type(config)]
+    takes_it = "add_pooling_layer" in inspect.signature(model_class).parameters
+    return {"add_pooling_layer": False} if takes_it else {}
+
+
+def encode_text(
+    encoder: PreTrainedModel,
+    input_ids: torch.Tensor,
+    attention_mask: torch.Tensor,
+    pooling_mask: torch.Tensor,
+    num_blocks: int,
+) -> torch.Tensor:
+    """Tokens [N, T] to features [N, D], pooled over `pooling_mask`."""
+
+    def encode(rows: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        ids, pooled = pad_sequence(rows, batch_first=True).unbind(-1)
+        mask = length_mask(torch.tensor([len(row) for row in rows], device=ids.device), ids.shape[1])
+        return encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state, pooled.bool()
+
+    rows = split_rows(torch.stack([input_ids, pooling_mask.long()], dim=-1), attention_mask)
+    return encode_rows(rows, encode, num_blocks, TOKEN_BUDGET, longest_text(encoder))
+
+
+def encode_audio(
+    encoder: PreTrainedModel, input_values: torch.Tensor, mask: torch.Tensor, num_blocks: int
+) -> torch.Tensor:
+    """Sound [N, S] to features [N, D], pooled over its frames."""
+    masked = (
+        encoder.config.model_type in MASKED_AUDIO_ENCODERS
+        and getattr(encoder.config, "feat_extract_norm", None) == "layer"
+    )
+
+    def encode(rows: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        values = pad_sequence(rows, batch_first=True)
+        lengths = torch.tensor([len(row) for row in rows], device=values.device)
+        kwargs = {}
+        if masked and len(rows) > 1:
+            kwargs["attention_mask"] = length_mask(lengths, values.shape[1]).long()
+        frames = int(num_frames(encoder, torch.tensor(values.shape[1])))
+        if encoder.training and frames < spec_augment_length(encoder.config):
+            kwargs["mask_time_indices"] = torch.zeros(len(rows), frames, dtype=torch.bool, device=values.device)
+        states = encoder(values, **kwargs).last_hidden_state
+        return states, length_mask(num_frames(encoder, lengths), states.shape[1])
+
+    rows = split_rows(input_values, mask)
+    return encode_rows(rows, encode, num_blocks, SAMPLE_BUDGET, LONGEST_SOUND, equal=not masked)
+
+
+def num_frames(encoder: Any, samples: torch.Tensor) -> torch.Tensor:
+    """Frames that an audio encoder makes of so many samples."""
+    return encoder._get_feat_extract_output_lengths(samples)
+
+
+def spec_augment_length(config: PreTrainedConfig) -> int:
+    """Frames that SpecAugment masks at a time; it refuses sound of fewer. 0 where it is off."""
+    on = getattr(config, "apply_spec_augment", True) and getattr(config, "mask_time_prob", 0) > 0
+    return config.mask_time_length if on else 0
+
+
+def encode_rows(
+    rows: list[torch.Tensor],
+    encode: Callable[[list[torch.Tensor]], tuple[torch.Tensor, torch.Tensor]],
+    num_blocks: int,
+    budget: int,
+    longest: int | None,
+    equal: bool = False,
+) -> torch.Tensor:
+    """N rows of any length to features [N, D], in micro-batches; `encode` gives states [n, L, H] and what to pool.
+
+    A row above `longest` is encoded in pieces of like length and pooled over all of them: nothing is cut off.
+    """
+    features, order = [], []
+    for batch in micro_batches([len(row) for row in rows], budget, longest, equal):
+        members = [rows[index] for index in batch]
+        if longest is not None and len(members[0]) > longest:
+            pieces = [encode([piece]) for piece in members[0].tensor_split(-(-len(members[0]) // longest))]
+            states, pooled = (torch.cat(parts, dim=1) for parts in zip(*pieces, strict=True))
+        else:
+            states, pooled = encode(members)
+        features.append(block_pool(states, pooled, num_blocks))
+        order += batch
+    return torch.cat(features)[torch.tensor(order, device=features[0].device).argsort()]
+
+
+def longest_text(encoder: PreTrainedModel) -> int | None:
+    """Tokens that the encoder has positions for; `None` where there is no limit."""
+    limit = getattr(encoder.config, "max_position_embeddings", None)
+    if limit is None or limit < 1:
+        return None
+    for name, module in encoder.named_modules():
+        # RoBERTa and its kin count positions from behind the padding index.
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            return limit - module.padding_idx - 1
+    return limit
+
+
+class M2FNetVisualEncoder(nn.Module):
+    """Action Units of all faces of a frame to one vector per frame.
+
+    The report merges faces by learned weights without choosing a speaker, the paper weighs them by their area.
+    """
+
+    def __init__(self, config: M2FNetVisualConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.face = nn.Linear(config.num_action_units, config.hidden_size)
+        self.activation = nn.GELU()
+        if config.face_pooling == "learned":
+            self.score = nn.Linear(config.hidden_size, 1)
+        elif config.face_pooling == "concat":
+            self.absent_face = nn.Parameter(torch.empty(config.hidden_size))
+            self.merge = nn.Linear(config.max_faces * config.hidden_size, config.hidden_size)
+
+    def forward(self, action_units: torch.Tensor, mask: torch.Tensor, areas: torch.Tensor | None) -> torch.Tensor:
+        """Faces [N, P, A] of N frames that show one at least, mask and areas [N, P], to [N, H]."""
+        faces = self.activation(self.face(action_units))
+        if self.config.face_pooling == "concat":
+            return self.merge(self._slots(faces, mask).flatten(1))
+        if self.config.face_pooling == "learned":
+            scores = self.score(faces).squeeze(-1)
+        else:
+            if areas is None:
+                raise ValueError("`face_pooling='area'` needs `face_areas` [B, U, F, P], found None.")
+            scores = areas.clamp(min=torch.finfo(torch.float32).tiny).log()
+        weights = scores.masked_fill(~mask, float("-inf")).softmax(-1).to(faces.dtype)
+        return (weights.unsqueeze(1) @ faces).squeeze(1)
+
+    def _slots(self, faces: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Exactly `max_faces` slots, a learned vector where there is no face."""
+        slots = self.config.max_faces
+        if mask[:, slots:].any():
+            raise ValueError(
+                f"`face_pooling='concat'` holds {slots} faces a frame (`max_faces`), found a face in slot "
+                f"{int(mask.any(0).nonzero().max()) + 1}; raise `max_faces` or keep fewer faces."
+            )
+        faces = torch.where(mask.unsqueeze(-1), faces, self.absent_face.to(faces.dtype))[:, :slots]
+        missing = slots - faces.shape[1]
+        return torch.cat([faces, self.absent_face.to(faces.dtype).expand(len(faces), missing, -1)], dim=1)
+
+
+def encode_faces(
+    encoder: M2FNetVisualEncoder,
+    action_units: torch.Tensor,
+    mask: torch.Tensor,
+    areas: torch.Tensor | None,
+    num_blocks: int,
+) -> torch.Tensor:
+    """Faces [N, F, P, A] to features [N, D], pooled over the frames that show one."""
+    frames = mask.any(-1)
+    rows = Rows(frames)
+    encoded = encoder(rows.pack(action_units), rows.pack(mask), None if areas is None else rows.pack(areas))
+    return block_pool(rows.unpack(encoded), frames, num_blocks)
