@@ -76,16 +76,12 @@ class M2FNetProcessor(ProcessorMixin):
         super().__init__(
             tokenizer, feature_extractor, au_feature_extractor or AUFeatureExtractor(), chat_template=chat_template
         )
-        _require_choice("context", context, CONTEXTS)
-        _require_choice("speaker_prefix", speaker_prefix, SPEAKER_PREFIXES)
-        for name, value in (("past_utterances", past_utterances), ("future_utterances", future_utterances)):
-            if value is not None and value < 0:
-                raise ValueError(f"`{name}` must be at least 0, or None for as many as fit, found {value}.")
         self.context = context
         self.past_utterances = past_utterances
         self.future_utterances = future_utterances
         self.max_length = max_length
         self.speaker_prefix = speaker_prefix
+        _check_settings(vars(self))
 
     @staticmethod
     def get_possibly_dynamic_module(module_name: str) -> Any:
@@ -138,8 +134,7 @@ class M2FNetProcessor(ProcessorMixin):
             raise TypeError(f"The processor has no setting {', '.join(sorted(unknown))}; see `CallSettings`.")
         chosen: dict[str, Any] = {name: getattr(self, name, None) for name in CallSettings.__annotations__}
         chosen |= {name: value for name, value in settings.items() if value is not None}
-        _require_choice("context", chosen["context"], CONTEXTS)
-        _require_choice("speaker_prefix", chosen["speaker_prefix"], SPEAKER_PREFIXES)
+        _check_settings(chosen)
         wanted = MODALITIES if modalities is None else tuple(modalities)
         batch = [[_Fields(utterance) for utterance in dialogue] for dialogue in _as_batch(dialogues)]
 
@@ -327,6 +322,8 @@ def _sound(utterance: _Fields, default_rate: int | None, target: int) -> np.ndar
         raise ValueError(
             f"Sound needs its sampling rate, found none; give `sampling_rate` (in Hz; the model hears {target} Hz)."
         )
+    if not isinstance(rate, (int, np.integer)) or rate < 1:
+        raise ValueError(f"`sampling_rate` must be a positive whole number of Hz, found {rate!r}.")
     if rate != target:
         sound = _resample(sound, rate, target)
     return np.pad(sound, (0, max(0, SHORTEST_SOUND - len(sound))))
@@ -363,6 +360,14 @@ def _pad_nested(rows: Sequence[Sequence[np.ndarray]], fill: Any) -> np.ndarray:
         for u, vector in enumerate(row):
             padded[b, u, : len(vector)] = vector
     return padded
+
+
+def _check_settings(settings: Mapping[str, Any]) -> None:
+    _require_choice("context", settings["context"], CONTEXTS)
+    _require_choice("speaker_prefix", settings["speaker_prefix"], SPEAKER_PREFIXES)
+    for name in ("past_utterances", "future_utterances"):
+        if settings[name] is not None and settings[name] < 0:
+            raise ValueError(f"`{name}` must be at least 0, or None for as many as fit, found {settings[name]}.")
 
 
 def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-UNREAD = {"text": "words", "audio": "sound", "visual": "faces"}
+UNREAD = {"text": "text", "audio": "sound", "visual": "faces"}
 
 
 def prediction_table(predictions: Sequence[Mapping[str, Any]]) -> Table:

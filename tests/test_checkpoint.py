@@ -1,0 +1,103 @@
+"""The embedded model: what the package ships and reaches, and that every printed figure is in its results file."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT
+from safetensors import safe_open
+from transformers import pipeline
+
+from m2fnet_hf import MultimodalEmotionPipeline, read_transcript
+from m2fnet_hf.cli import main
+from m2fnet_hf.registration import DEFAULT_CHECKPOINT, TASK
+
+RESULTS = json.loads((DEFAULT_CHECKPOINT / "results.json").read_text())
+CARD = (DEFAULT_CHECKPOINT / "README.md").read_text()
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def pipe() -> MultimodalEmotionPipeline:
+    return pipeline(TASK, device="cpu")
+
+
+def test_it_is_small_half_precision_and_holds_no_path() -> None:
+    assert sum(path.stat().st_size for path in DEFAULT_CHECKPOINT.iterdir()) < 48_000_000
+    with safe_open(DEFAULT_CHECKPOINT / "model.safetensors", "pt") as weights:
+        assert {weights.get_tensor(name).dtype for name in weights.keys()} == {torch.float16}  # noqa: SIM118
+    for path in DEFAULT_CHECKPOINT.glob("*.json"):
+        assert not re.search(r'"/\w', path.read_text()), path.name
+
+
+def test_the_default_pipeline_reads_text_in_single_precision(pipe: MultimodalEmotionPipeline) -> None:
+    assert pipe.model.config.modalities == ("text",)
+    assert pipe.model.dtype == torch.float32
+
+
+def test_it_tells_joy_from_anger(pipe: MultimodalEmotionPipeline) -> None:
+    answers = pipe(
+        [
+            {"speaker": "Ann", "text": "Oh my God, this is the best day of my life! I love you!"},
+            {"speaker": "Ben", "text": "Get out! I hate you! How dare you do this to me!"},
+            {"speaker": "Ann", "text": "The meeting is at three."},
+        ]
+    )
+    assert [answer["label"] for answer in answers] == ["joy", "anger", "neutral"]
+
+
+def test_context_counts(pipe: MultimodalEmotionPipeline) -> None:
+    last = {"speaker": "Ann", "text": "What?"}
+    first, second = (
+        pipe([{"speaker": "Ben", "text": text}, last])[1]["scores"]
+        for text in ("I got you the job, we are going to Paris!", "I never loved you and I am leaving.")
+    )
+    assert max(abs(first[label] - second[label]) for label in first) > 0.05
+
+
+def test_the_demo_shows_the_sample_and_says_what_it_reads(capsys: pytest.CaptureFixture[str]) -> None:
+    sample = ROOT / "examples" / "sample_dialogue" / "conversation.srt"
+    assert main(["predict", str(sample)]) == 0
+    shown = capsys.readouterr().out
+    assert "reads text only" in shown
+    for utterance in read_transcript(sample):
+        assert utterance.speaker in shown
+
+
+def test_a_conversation_of_thousands_is_answered(pipe: MultimodalEmotionPipeline) -> None:
+    answers = pipe([{"text": ("Yes!", "No.", "Why?")[i % 3], "speaker": ("A", "B")[i % 2]} for i in range(2_000)])
+    assert len(answers) == 2_000
+    assert len({answer["label"] for answer in answers}) > 1
+
+
+@pytest.mark.slow
+def test_its_figures_are_reproduced(meld_root: Path, tmp_path: Path) -> None:
+    output = tmp_path / "results.json"
+    assert main(["evaluate", "--meld", str(meld_root), "--split", "test", "--output", str(output)]) == 0
+    again = json.loads(output.read_text())
+    assert sum(again["support"].values()) == 2610
+    assert again["weighted_f1"] >= 0.615
+    for name in ("accuracy", "weighted_f1", "macro_f1"):
+        assert again[name] == pytest.approx(RESULTS[name], abs=1e-3)
+
+
+def row(figures: dict) -> str:
+    return " | ".join(f"{100 * figures[name]:.2f}" for name in ("weighted_f1", "accuracy", "macro_f1"))
+
+
+def test_every_printed_figure_is_in_the_results_file() -> None:
+    assert f"| {row(RESULTS)} |" in README
+    assert f"| test | {row(RESULTS)} |" in CARD
+    assert f"| dev | {row(RESULTS['dev'])} |" in CARD
+    classes = " | ".join(f"{100 * figures['f1']:.2f}" for figures in RESULTS["per_class"].values())
+    assert f"| {classes} |" in CARD
+    order = [name for name in re.search(r"\| F1 on test \|(.*)\|", CARD).group(1).replace(" ", "").split("|") if name]
+    assert order == list(RESULTS["per_class"])
+
+
+def test_the_readme_shows_what_its_code_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    code, printed = re.search(r"```python\n(import m2fnet_hf.*?)```\n\nprints\n\n```\n(.*?)```", README, re.S).groups()
+    exec(code, {})
+    assert capsys.readouterr().out.rstrip() == printed.rstrip()
