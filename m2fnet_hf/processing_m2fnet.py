@@ -325,7 +325,7 @@ def _sound(utterance: _Fields, default_rate: int | None, target: int) -> np.ndar
     if not isinstance(rate, (int, np.integer)) or rate < 1:
         raise ValueError(f"`sampling_rate` must be a positive whole number of Hz, found {rate!r}.")
     if rate != target:
-        sound = _resample(sound, rate, target)
+        sound = _resample(sound, int(rate), target)
     return np.pad(sound, (0, max(0, SHORTEST_SOUND - len(sound))))
 
 
