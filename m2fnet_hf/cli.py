@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0, or 1 where the work could not be done. Wrong usage exits with 2.
     """
-    options = _parser().parse_args(arguments)
+    options = _parse(arguments)
     try:
         options.command(options)
     except KeyboardInterrupt:
@@ -44,6 +44,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _fail(message: str, status: int) -> int:
     print(f"m2fnet: {message}", file=sys.stderr)
     return status
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    # argparse gives up on `section.key=value` words behind an option.
+    overrides = [word for word in rest if "overrides" in options and "=" in word and not word.startswith("-")]
+    if len(overrides) < len(rest):
+        parser.error(f"unrecognized arguments: {' '.join(word for word in rest if word not in overrides)}")
+    if overrides:
+        options.overrides += overrides
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import tiny
 
 from m2fnet_hf.cli import main
 
@@ -74,6 +75,29 @@ def test_help_and_usage(capsys: pytest.CaptureFixture[str]) -> None:
             main(arguments)
         assert stopped.value.code == status
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_train_then_evaluate(capsys: pytest.CaptureFixture[str], meld: Path, tmp_path: Path) -> None:
+    tiny.tokenizer().save_pretrained(tmp_path / "tokenizer")
+    config, output = tmp_path / "run.yaml", tmp_path / "runs"
+    config.write_text(
+        "model:\n"
+        "  text_config: {model_type: bert, vocab_size: 400, hidden_size: 16, num_hidden_layers: 1,"
+        " num_attention_heads: 2, intermediate_size: 24}\n"
+        "  hidden_size: 16\n  num_hidden_layers: 1\n  num_attention_heads: 2\n  intermediate_size: 24\n"
+        "training: {num_train_epochs: 9, bf16: true, disable_tqdm: true, save_strategy: no}\n"
+    )
+    arguments = [config, "processor.speaker_prefix=index", "--meld", meld, "--output", output]
+    overrides = [f"processor.tokenizer={tmp_path / 'tokenizer'}", "training.num_train_epochs=1"]
+    assert main([str(argument) for argument in ("train", *arguments, *overrides)]) == 0
+    assert json.loads((output / "run.json").read_text())["training"]["num_train_epochs"] == 1
+    assert json.loads((output / "processor_config.json").read_text())["speaker_prefix"] == "index"
+    assert main(["evaluate", "--meld", str(meld), "--model", str(output)]) == 0
+    assert "weighted f1" in capsys.readouterr().out
+    for wrong in (["--epochs=3"], ["seed"]):
+        with pytest.raises(SystemExit) as stopped:
+            main([str(argument) for argument in ("train", *arguments, *wrong)])
+        assert stopped.value.code == 2
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from transformers import TrainingArguments
@@ -86,4 +87,6 @@ class RunConfig:
             "remove_unused_columns": False,
             "label_names": ["labels"],
         }
-        return EmotionTrainingArguments(**{"report_to": "none", **values, **fixed})
+        # The library refuses bf16 on a CPU that it was not told to use.
+        defaults: dict[str, Any] = {"report_to": "none", "use_cpu": not torch.accelerator.is_available()}
+        return EmotionTrainingArguments(**{**defaults, **values, **fixed})
