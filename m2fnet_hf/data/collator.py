@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from ..losses import IGNORED
 from .dialogue import Dialogue
 
 
@@ -29,8 +30,8 @@ class DialogueCollator:
     def __call__(self, dialogues: Sequence[Dialogue]) -> dict[str, torch.Tensor]:
         batch = dict(self.processor(list(dialogues), modalities=self.modalities))
         if self.label2id is not None:
-            # Padding is -100 here already, so that Trainer's count of labels is right.
-            labels = torch.full(batch["utterance_mask"].shape, -100)
+            # Padding is ignored here already, so that Trainer's count of labels is right.
+            labels = torch.full(batch["utterance_mask"].shape, IGNORED)
             for row, dialogue in zip(labels, dialogues, strict=True):
                 row[: len(dialogue)] = torch.tensor([label_id(u.label, self.label2id) for u in dialogue])
             batch["labels"] = labels
@@ -40,7 +41,7 @@ class DialogueCollator:
 def label_id(label: str | None, label2id: Mapping[str, int]) -> int:
     """Index of a label, -100 for none."""
     if label is None:
-        return -100
+        return IGNORED
     if label not in label2id:
         raise ValueError(f"A label must be one of {', '.join(label2id)}, found {label!r}.")
     return label2id[label]

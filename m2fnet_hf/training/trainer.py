@@ -17,6 +17,7 @@ from ..data.collator import DialogueCollator, label_id
 from ..data.dialogue import Dialogue
 from ..evaluation.metrics import emotion_metrics
 from ..feature_extraction_m2fnet import AUFeatureExtractor
+from ..losses import IGNORED
 from ..modeling_m2fnet import M2FNetForEmotionClassification
 from ..processing_m2fnet import M2FNetProcessor, check_causal
 from .arguments import EmotionTrainingArguments, RunConfig
@@ -69,7 +70,7 @@ class EmotionTrainer(Trainer):
 
     def _metrics(self, output: EvalPrediction) -> dict[str, float]:
         labels, predictions = np.asarray(output.label_ids), np.asarray(output.predictions)
-        labelled = labels != -100
+        labelled = labels != IGNORED
         figures = emotion_metrics(labels[labelled].tolist(), predictions[labelled].tolist(), self.names)
         return {name: figures[name] for name in ("accuracy", "weighted_f1", "macro_f1")}
 
