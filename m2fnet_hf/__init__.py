@@ -14,14 +14,18 @@ if TYPE_CHECKING:
     from .configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
     from .data.dialogue import Dialogue, Utterance
     from .data.transcripts import read_transcript
-    from .feature_extraction_m2fnet import AUFeatureExtractor
+    from .feature_extraction_m2fnet import AppearanceFeatureExtractor, AUFeatureExtractor
+    from .media.faces import Faces, Frame, register_face_backend
     from .modeling_m2fnet import M2FNetForEmotionClassification, M2FNetModel
     from .pipeline_m2fnet import MultimodalEmotionPipeline
     from .processing_m2fnet import M2FNetProcessor
 
 _HOMES = {
+    "AppearanceFeatureExtractor": "feature_extraction_m2fnet",
     "AUFeatureExtractor": "feature_extraction_m2fnet",
     "Dialogue": "data.dialogue",
+    "Faces": "media.faces",
+    "Frame": "media.faces",
     "M2FNetConfig": "configuration_m2fnet",
     "M2FNetForEmotionClassification": "modeling_m2fnet",
     "M2FNetModel": "modeling_m2fnet",
@@ -30,11 +34,15 @@ _HOMES = {
     "MultimodalEmotionPipeline": "pipeline_m2fnet",
     "Utterance": "data.dialogue",
     "read_transcript": "data.transcripts",
+    "register_face_backend": "media.faces",
 }
 
 __all__ = [
     "AUFeatureExtractor",
+    "AppearanceFeatureExtractor",
     "Dialogue",
+    "Faces",
+    "Frame",
     "M2FNetConfig",
     "M2FNetForEmotionClassification",
     "M2FNetModel",
@@ -44,6 +52,7 @@ __all__ = [
     "Utterance",
     "__version__",
     "read_transcript",
+    "register_face_backend",
 ]
 
 

@@ -14,6 +14,7 @@ PYFEAT_ACTION_UNITS = tuple(
 )
 
 FUSIONS = ("attention", "gated", "concat")
+VISUAL_FEATURES = ("action_units", "appearance", "both")
 FACE_POOLINGS = ("learned", "area", "concat")
 LOSSES = ("cross_entropy", "focal")
 
@@ -69,10 +70,13 @@ class M2FNetVisualConfig(_StrictConfig):
     Args:
         num_action_units: Action Units per face (A). Default: the 20 of py-feat.
         action_units: their names, in order. Default: py-feat's where there are 20 of them, else AU-less indices.
+        num_appearance_features: appearance features per face (E).
         hidden_size: width of a face's vector (H).
         face_pooling: how the faces of a frame become one vector: `learned` softmax weights (the report), `area` of
             the face in the frame (the paper), or `concat` of `max_faces` slots (the report's proposal).
         max_faces: faces kept per frame (P); with `concat` it fixes the layer's width.
+        face_backend: what found the faces that the model was trained on, so that a pipeline looks with the same.
+            Default: `opencv` for appearance alone, else `pyfeat`.
     """
 
     model_type = "m2fnet_visual"
@@ -80,14 +84,23 @@ class M2FNetVisualConfig(_StrictConfig):
 
     def __init__(
         self,
+        visual_features: str = "action_units",
         num_action_units: int = 20,
         action_units: Sequence[str] | None = None,
+        num_appearance_features: int = 64,
         hidden_size: int = 512,
         face_pooling: str = "learned",
         max_faces: int = 4,
+        face_backend: str | None = None,
         **kwargs: Any,
     ) -> None:
-        _require_positive(num_action_units=num_action_units, hidden_size=hidden_size, max_faces=max_faces)
+        _require_choice("visual_features", visual_features, VISUAL_FEATURES)
+        _require_positive(
+            num_action_units=num_action_units,
+            num_appearance_features=num_appearance_features,
+            hidden_size=hidden_size,
+            max_faces=max_faces,
+        )
         _require_choice("face_pooling", face_pooling, FACE_POOLINGS)
         if action_units is None and num_action_units == len(PYFEAT_ACTION_UNITS):
             action_units = PYFEAT_ACTION_UNITS
@@ -95,12 +108,21 @@ class M2FNetVisualConfig(_StrictConfig):
             raise ValueError(
                 f"`action_units` must name {num_action_units} units (`num_action_units`), found {len(action_units)}."
             )
+        self.visual_features = visual_features
         self.num_action_units = num_action_units
+        self.num_appearance_features = num_appearance_features
         self.action_units = None if action_units is None else list(action_units)
         self.hidden_size = hidden_size
         self.face_pooling = face_pooling
         self.max_faces = max_faces
+        self.face_backend = face_backend or ("opencv" if visual_features == "appearance" else "pyfeat")
         super().__init__(**kwargs)
+
+    @property
+    def face_size(self) -> int:
+        """Numbers per face that the encoder reads."""
+        sizes = {"action_units": self.num_action_units, "appearance": self.num_appearance_features}
+        return sizes.get(self.visual_features, sum(sizes.values()))
 
 
 class M2FNetConfig(_StrictConfig):

@@ -221,7 +221,7 @@ def longest_text(encoder: PreTrainedModel) -> int | None:
 
 
 class M2FNetVisualEncoder(nn.Module):
-    """Action Units of all faces of a frame to one vector per frame.
+    """Action Units or appearance of all faces of a frame to one vector per frame.
 
     The report merges faces by learned weights without choosing a speaker, the paper weighs them by their area.
     """
@@ -229,7 +229,7 @@ class M2FNetVisualEncoder(nn.Module):
     def __init__(self, config: M2FNetVisualConfig) -> None:
         super().__init__()
         self.config = config
-        self.face = nn.Linear(config.num_action_units, config.hidden_size)
+        self.face = nn.Linear(config.face_size, config.hidden_size)
         self.activation = nn.GELU()
         if config.face_pooling == "learned":
             self.score = nn.Linear(config.hidden_size, 1)
@@ -237,9 +237,9 @@ class M2FNetVisualEncoder(nn.Module):
             self.absent_face = nn.Parameter(torch.empty(config.hidden_size))
             self.merge = nn.Linear(config.max_faces * config.hidden_size, config.hidden_size)
 
-    def forward(self, action_units: torch.Tensor, mask: torch.Tensor, areas: torch.Tensor | None) -> torch.Tensor:
-        """Faces [N, P, A] of N frames that show one at least, mask and areas [N, P], to [N, H]."""
-        faces = self.activation(self.face(action_units))
+    def forward(self, faces: torch.Tensor, mask: torch.Tensor, areas: torch.Tensor | None) -> torch.Tensor:
+        """Faces [N, P, A + E] of N frames that show one at least, mask and areas [N, P], to [N, H]."""
+        faces = self.activation(self.face(faces))
         if self.config.face_pooling == "concat":
             return self.merge(self._slots(faces, mask).flatten(1))
         if self.config.face_pooling == "learned":
@@ -266,13 +266,13 @@ class M2FNetVisualEncoder(nn.Module):
 
 def encode_faces(
     encoder: M2FNetVisualEncoder,
-    action_units: torch.Tensor,
+    faces: torch.Tensor,
     mask: torch.Tensor,
     areas: torch.Tensor | None,
     num_blocks: int,
 ) -> torch.Tensor:
-    """Faces [N, F, P, A] to features [N, D], pooled over the frames that show one."""
+    """Faces [N, F, P, A + E] to features [N, D], pooled over the frames that show one."""
     frames = mask.any(-1)
     rows = Rows(frames)
-    encoded = encoder(rows.pack(action_units), rows.pack(mask), None if areas is None else rows.pack(areas))
+    encoded = encoder(rows.pack(faces), rows.pack(mask), None if areas is None else rows.pack(areas))
     return block_pool(rows.unpack(encoded), frames, num_blocks)

@@ -1,14 +1,96 @@
-"""Action Units of the faces of a dialogue to normalised, padded, masked arrays."""
+"""Action Units and appearance features of the faces of a dialogue to normalised, padded, masked arrays."""
 
+import os
 from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import load_file, save_file
 from transformers import BatchFeature, FeatureExtractionMixin
-from transformers.utils import TensorType
+from transformers.utils import TensorType, cached_file
+
+APPEARANCE_WEIGHTS = "appearance_pca.safetensors"
+# x and y of 68 landmarks, at the end of a descriptor.
+GEOMETRY_SIZE = 136
+
+_HUB_ARGUMENTS = {"cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token"}
 
 
-class AUFeatureExtractor(FeatureExtractionMixin):
+class _FaceFeatureExtractor(FeatureExtractionMixin):
+    """Pads and masks what is known of faces, and takes each person's resting face from it.
+
+    A subclass gives `size`, the values per face, and the setting that tells it.
+    """
+
+    _values: str
+    _size_setting: str
+
+    def __init__(self, max_faces: int, person_normalization: bool, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.max_faces = max_faces
+        self.person_normalization = person_normalization
+
+    @property
+    def size(self) -> int:
+        raise NotImplementedError
+
+    def _padded(
+        self,
+        name: str,
+        arrays: Sequence[np.ndarray | None],
+        face_areas: Sequence[np.ndarray | None] | None,
+        face_ids: Sequence[np.ndarray | None] | None,
+    ) -> dict[str, np.ndarray]:
+        """`name` [U, F, P, D], its mask, and the areas where any is known."""
+        count = len(arrays)
+        areas = list(face_areas) if face_areas is not None else [None] * count
+        ids: list[np.ndarray | None] = list(face_ids) if face_ids is not None else [None] * count
+        faces = [self._checked(array) for array in arrays]
+        if self.person_normalization:
+            faces = _subtract_medians(faces, ids)
+        kept = [self._keep_largest(array, area) for array, area in zip(faces, areas, strict=True)]
+
+        most_frames = max([1, *(array.shape[0] for array, _ in kept)])
+        most_faces = max([1, *(array.shape[1] for array, _ in kept)])
+        padded = np.full((count, most_frames, most_faces, self.size), np.nan, dtype=np.float32)
+        padded_areas = np.zeros((count, most_frames, most_faces), dtype=np.float32)
+        for row, (array, area) in enumerate(kept):
+            padded[row, : array.shape[0], : array.shape[1]] = array
+            if area is not None:
+                padded_areas[row, : array.shape[0], : array.shape[1]] = np.nan_to_num(area)
+        mask = np.logical_not(np.isnan(padded).any(-1))
+        features = {name: np.where(mask[..., None], padded, 0.0), f"{name}_mask": mask}
+        if any(area is not None for area in areas):
+            features["face_areas"] = np.where(mask, padded_areas, 0.0)
+        return features
+
+    def _checked(self, array: np.ndarray | None) -> np.ndarray:
+        if array is None:
+            return np.empty((0, 0, self.size), dtype=np.float32)
+        array = np.asarray(array, dtype=np.float32)
+        if array.ndim != 3 or array.shape[-1] != self.size:
+            raise ValueError(
+                f"{self._values} must have the shape [F, P, {self.size}] ({self._size_setting}), "
+                f"found {list(array.shape)}."
+            )
+        if np.isinf(array).any():
+            raise ValueError(f"{self._values} must be finite, or NaN where there is no face, found infinite values.")
+        return array
+
+    def _keep_largest(self, array: np.ndarray, area: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+        """The real faces of each frame, in front and at most `max_faces` of them."""
+        if array.shape[1] <= self.max_faces:
+            return array, area
+        real = ~np.isnan(array).any(-1)
+        size = np.where(real, 0.0 if area is None else np.nan_to_num(area), -1.0)
+        order = np.argsort(-size, axis=1, kind="stable")[:, : self.max_faces]
+        kept = np.take_along_axis(array, order[..., None], axis=1)
+        return kept, None if area is None else np.take_along_axis(np.asarray(area), order, axis=1)
+
+
+class AUFeatureExtractor(_FaceFeatureExtractor):
     """Pads and masks Action Units, and takes each person's resting face from them.
 
     Args:
@@ -19,14 +101,19 @@ class AUFeatureExtractor(FeatureExtractionMixin):
     """
 
     model_input_names = ["action_units", "action_units_mask", "face_areas"]
+    _values = "Action Units"
+    _size_setting = "`num_action_units`"
 
     def __init__(
         self, num_action_units: int = 20, max_faces: int = 4, person_normalization: bool = True, **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(max_faces, person_normalization, **kwargs)
         self.num_action_units = num_action_units
-        self.max_faces = max_faces
-        self.person_normalization = person_normalization
+
+    @property
+    def size(self) -> int:
+        """Action Units per face (A)."""
+        return self.num_action_units
 
     def __call__(
         self,
@@ -50,55 +137,166 @@ class AUFeatureExtractor(FeatureExtractionMixin):
         Raises:
             ValueError: for another number of Action Units, or infinite ones.
         """
-        count = len(action_units)
-        areas = list(face_areas) if face_areas is not None else [None] * count
-        ids: list[np.ndarray | None] = list(face_ids) if face_ids is not None else [None] * count
-        units = [self._checked(array) for array in action_units]
-        if self.person_normalization:
-            units = _subtract_medians(units, ids)
-        kept = [self._keep_largest(array, area) for array, area in zip(units, areas, strict=True)]
-
-        frames = max([1, *(array.shape[0] for array, _ in kept)])
-        faces = max([1, *(array.shape[1] for array, _ in kept)])
-        padded = np.full((count, frames, faces, self.num_action_units), np.nan, dtype=np.float32)
-        padded_areas = np.zeros((count, frames, faces), dtype=np.float32)
-        for row, (array, area) in enumerate(kept):
-            padded[row, : array.shape[0], : array.shape[1]] = array
-            if area is not None:
-                padded_areas[row, : array.shape[0], : array.shape[1]] = np.nan_to_num(area)
-        mask = np.logical_not(np.isnan(padded).any(-1))
-        features = {"action_units": np.where(mask[..., None], padded, 0.0), "action_units_mask": mask}
-        if any(area is not None for area in areas):
-            features["face_areas"] = np.where(mask, padded_areas, 0.0)
+        features = self._padded("action_units", action_units, face_areas, face_ids)
         return BatchFeature(features, tensor_type=return_tensors)
 
-    def _checked(self, array: np.ndarray | None) -> np.ndarray:
-        if array is None:
-            return np.empty((0, 0, self.num_action_units), dtype=np.float32)
-        array = np.asarray(array, dtype=np.float32)
-        if array.ndim != 3 or array.shape[-1] != self.num_action_units:
+
+class AppearanceFeatureExtractor(_FaceFeatureExtractor):
+    """Reduces descriptions of faces (`m2fnet_hf.media.appearance`) by principal components, and pads and masks them.
+
+    The components are fitted to training data and saved beside the settings, in `appearance_pca.safetensors`.
+
+    Args:
+        num_components: principal components of the histograms of oriented gradients.
+        geometry: append the landmarks' geometry, standardised, to the components; it ends each description.
+        max_faces: faces kept per frame, the largest first where their areas are known, else the first.
+        person_normalization: subtract each person's median, as [`AUFeatureExtractor`] does.
+    """
+
+    model_input_names = ["appearance", "appearance_mask", "face_areas"]
+    _values = "Appearance features"
+    _size_setting = "`num_components`, and 136 more with `geometry`"
+
+    def __init__(
+        self,
+        num_components: int = 64,
+        geometry: bool = False,
+        max_faces: int = 4,
+        person_normalization: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(max_faces, person_normalization, **kwargs)
+        self.num_components = num_components
+        self.geometry = geometry
+        self._weights: dict[str, np.ndarray] = {}
+
+    @property
+    def size(self) -> int:
+        """Values per face after [`project`] (D)."""
+        return self.num_components + GEOMETRY_SIZE * self.geometry
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all that changes what [`project`] gives."""
+        digest = sha256(f"{self.num_components} {self.geometry}".encode())
+        for name in sorted(self._weights):
+            digest.update(self._weights[name].tobytes())
+        return digest.hexdigest()
+
+    def fit(self, descriptors: np.ndarray) -> "AppearanceFeatureExtractor":
+        """Learn mean, components and the geometry's scale from training data.
+
+        Args:
+            descriptors: [N, E]; rows with NaN are left out. Some thousands are enough; time grows with their square.
+
+        Raises:
+            ValueError: with fewer faces or values than components.
+        """
+        faces = np.asarray(descriptors, dtype=np.float32)
+        faces = faces[~np.isnan(faces).any(-1)]
+        mean = faces.mean(0)
+        gradients, geometry = self._parts(faces - mean)
+        if min(gradients.shape) < self.num_components:
             raise ValueError(
-                f"Action Units must have the shape [F, P, {self.num_action_units}] (`num_action_units`), "
-                f"found {list(array.shape)}."
+                f"{self.num_components} components need as many faces and values of each, found {gradients.shape[0]} "
+                f"faces of {gradients.shape[1]} values; give more, or set `num_components`."
             )
-        if np.isinf(array).any():
-            raise ValueError("Action Units must be finite, or NaN where there is no face, found infinite values.")
-        return array
+        components = np.linalg.svd(gradients, full_matrices=False)[2][: self.num_components]
+        spread = geometry.std(0)
+        self._weights = {"mean": mean, "components": components, "scale": np.where(spread > 0, spread, 1)}
+        return self
 
-    def _keep_largest(self, array: np.ndarray, area: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
-        """The real faces of each frame, in front and at most `max_faces` of them."""
-        if array.shape[1] <= self.max_faces:
-            return array, area
-        real = ~np.isnan(array).any(-1)
-        size = np.where(real, 0.0 if area is None else np.nan_to_num(area), -1.0)
-        order = np.argsort(-size, axis=1, kind="stable")[:, : self.max_faces]
-        kept = np.take_along_axis(array, order[..., None], axis=1)
-        return kept, None if area is None else np.take_along_axis(np.asarray(area), order, axis=1)
+    def project(self, descriptors: np.ndarray) -> np.ndarray:
+        """Descriptions [..., E] to features [..., D] float32; a row with NaN stays NaN.
+
+        Raises:
+            ValueError: before [`fit`], and for another E than was fitted.
+        """
+        if not self._weights:
+            raise ValueError(
+                "Appearance features must be fitted before they are reduced, found no components; call "
+                "`fit(descriptors)` with those of the training data, or load a fitted extractor."
+            )
+        descriptors = np.asarray(descriptors, dtype=np.float32)
+        mean = self._weights["mean"]
+        if descriptors.shape[-1] != len(mean):
+            raise ValueError(
+                f"Descriptions of faces must have {len(mean)} values as those that were fitted, found "
+                f"{descriptors.shape[-1]}; describe them with the same `geometry`."
+            )
+        gradients, geometry = self._parts(descriptors - mean)
+        features = [gradients @ self._weights["components"].T, geometry / self._weights["scale"]]
+        projected = np.concatenate(features, axis=-1)
+        projected[np.isnan(descriptors).any(-1)] = np.nan
+        return projected
+
+    def __call__(
+        self,
+        appearance: Sequence[np.ndarray | None],
+        face_areas: Sequence[np.ndarray | None] | None = None,
+        face_ids: Sequence[np.ndarray | None] | None = None,
+        return_tensors: str | TensorType | None = None,
+    ) -> BatchFeature:
+        """One dialogue.
+
+        Args:
+            appearance: per utterance what [`project`] gave [F, P, D], NaN where there is no face, or `None`.
+            face_areas, face_ids, return_tensors: as for [`AUFeatureExtractor`].
+
+        Returns:
+            `appearance` [U, F, P, D] (0 where masked), `appearance_mask` [U, F, P] and, where any area is known,
+            `face_areas` [U, F, P]. F and P are at least 1.
+
+        Raises:
+            ValueError: for another number of features, or infinite ones.
+        """
+        features = self._padded("appearance", appearance, face_areas, face_ids)
+        return BatchFeature(features, tensor_type=return_tensors)
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]
+        cls, pretrained_model_name_or_path: str | os.PathLike, **kwargs: Any
+    ) -> "AppearanceFeatureExtractor":
+        """See the library. What was fitted is read from beside the settings."""
+        loaded: Any = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        where = {name: kwargs[name] for name in _HUB_ARGUMENTS & kwargs.keys()}
+        weights = cached_file(
+            pretrained_model_name_or_path, APPEARANCE_WEIGHTS, _raise_exceptions_for_missing_entries=False, **where
+        )
+        if weights is not None:
+            extractor = loaded[0] if kwargs.get("return_unused_kwargs") else loaded
+            extractor.load_weights(Path(weights).parent)
+        return loaded
+
+    def to_json_file(self, json_file_path: str | os.PathLike) -> None:
+        """See the library, which saves through it; the weights go beside the settings."""
+        super().to_json_file(json_file_path)
+        self.save_weights(Path(json_file_path).parent)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings, without the weights."""
+        settings = super().to_dict()
+        del settings["_weights"]
+        return settings
+
+    def save_weights(self, folder: str | os.PathLike) -> None:
+        """Write what was fitted to `appearance_pca.safetensors`; nothing before [`fit`]."""
+        if self._weights:
+            save_file(self._weights, Path(folder) / APPEARANCE_WEIGHTS)
+
+    def load_weights(self, folder: str | os.PathLike) -> None:
+        """Read what [`save_weights`] wrote."""
+        self._weights = load_file(Path(folder) / APPEARANCE_WEIGHTS)
+
+    def _parts(self, descriptors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Gradients and geometry (empty without)."""
+        end = descriptors.shape[-1] - GEOMETRY_SIZE * self.geometry
+        return descriptors[..., :end], descriptors[..., end:]
 
 
-def _subtract_medians(units: list[np.ndarray], ids: list[np.ndarray | None]) -> list[np.ndarray]:
-    """Action Units less the median of the same person's over the dialogue."""
-    known = [(array, np.asarray(track)) for array, track in zip(units, ids, strict=True) if track is not None]
+def _subtract_medians(arrays: list[np.ndarray], ids: list[np.ndarray | None]) -> list[np.ndarray]:
+    """Faces less the median of the same person's over the dialogue."""
+    known = [(array, np.asarray(track)) for array, track in zip(arrays, ids, strict=True) if track is not None]
     people = {int(person) for _, track in known for person in np.unique(track) if person >= 0}
     medians = {}
     for person in people:
@@ -107,7 +305,7 @@ def _subtract_medians(units: list[np.ndarray], ids: list[np.ndarray | None]) -> 
         if len(faces):
             medians[person] = np.median(faces, axis=0)
     normalised = []
-    for array, track in zip(units, ids, strict=True):
+    for array, track in zip(arrays, ids, strict=True):
         array = array.copy()
         for person, median in medians.items() if track is not None else ():
             array[np.asarray(track) == person] -= median
@@ -115,4 +313,4 @@ def _subtract_medians(units: list[np.ndarray], ids: list[np.ndarray | None]) -> 
     return normalised
 
 
-__all__ = ["AUFeatureExtractor"]
+__all__ = ["AUFeatureExtractor", "AppearanceFeatureExtractor"]

@@ -399,6 +399,8 @@ class M2FNetModel(M2FNetPreTrainedModel):
         audio_attention_mask: torch.Tensor | None = None,
         action_units: torch.FloatTensor | None = None,
         action_units_mask: torch.Tensor | None = None,
+        appearance: torch.FloatTensor | None = None,
+        appearance_mask: torch.Tensor | None = None,
         face_areas: torch.FloatTensor | None = None,
         text_features: torch.FloatTensor | None = None,
         audio_features: torch.FloatTensor | None = None,
@@ -419,6 +421,7 @@ class M2FNetModel(M2FNetPreTrainedModel):
             pooling_mask: the tokens of the utterance itself [B, U, T], without context; default: all real ones.
             input_values, audio_attention_mask: sound at 16 kHz and which samples are real [B, U, S].
             action_units, action_units_mask: [B, U, F, P, A] and which faces are real [B, U, F, P].
+            appearance, appearance_mask: appearance features of the faces [B, U, F, P, E], likewise.
             face_areas: share of the frame [B, U, F, P]; needed for `face_pooling="area"`.
             text_features, audio_features, visual_features: cached encoder outputs [B, U, D]; they come before raw
                 inputs of the same utterance.
@@ -433,7 +436,7 @@ class M2FNetModel(M2FNetPreTrainedModel):
         inputs = {
             "text": (input_ids, attention_mask, pooling_mask),
             "audio": (input_values, audio_attention_mask),
-            "visual": (action_units, action_units_mask, face_areas),
+            "visual": (*self._faces(action_units, action_units_mask, appearance, appearance_mask), face_areas),
         }
         cached = {
             "text": (text_features, text_features_mask),
@@ -444,7 +447,8 @@ class M2FNetModel(M2FNetPreTrainedModel):
             output_attentions = self.config.output_attentions
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
-        utterance_mask = _utterance_mask(utterance_mask, [*inputs.values(), *cached.values()])
+        given = [*inputs.values(), *cached.values(), (action_units,), (appearance,)]
+        utterance_mask = _utterance_mask(utterance_mask, given)
         rows = Rows(utterance_mask)
         kwargs["output_attentions"] = output_attentions
 
@@ -484,6 +488,17 @@ class M2FNetModel(M2FNetPreTrainedModel):
             audio_attentions=_requested(cross.get("audio"), output_attentions),
             visual_attentions=_requested(cross.get("visual"), output_attentions),
         )
+
+    def get_audio_features(
+        self, input_values: torch.Tensor, audio_attention_mask: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Sound [B, U, S] to what the model takes as `audio_features` [B, U, D]; zero where there is no sound."""
+        wanted = torch.ones(input_values.shape[:2], dtype=torch.bool, device=input_values.device)
+        inputs = (input_values, audio_attention_mask)
+        features, _ = self._features("audio", inputs, (None, None), wanted)
+        if features is None:
+            return input_values.new_zeros(*wanted.shape, self.config.feature_sizes["audio"])
+        return features
 
     def _features(
         self,
@@ -550,27 +565,46 @@ class M2FNetModel(M2FNetPreTrainedModel):
             )
         return encode_audio(encoder, sound, real, self.config.num_blocks), rows.index
 
+    def _faces(
+        self,
+        action_units: torch.Tensor | None,
+        action_units_mask: torch.Tensor | None,
+        appearance: torch.Tensor | None,
+        appearance_mask: torch.Tensor | None,
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """What the visual encoder reads of the faces [B, U, F, P, A + E], and the faces that have all of it."""
+        config = self.config.visual_config
+        if config is None:
+            return None, None
+        chosen = []
+        for name, size, values, mask in (
+            ("action_units", config.num_action_units, action_units, action_units_mask),
+            ("appearance", config.num_appearance_features, appearance, appearance_mask),
+        ):
+            if config.visual_features not in (name, "both"):
+                continue
+            if values is None:
+                return None, None
+            if values.shape[-1] != size:
+                raise ValueError(f"`{name}` must hold {size} values a face (`num_{name}`), found {values.shape[-1]}.")
+            every = torch.ones(values.shape[:-1], dtype=torch.bool, device=values.device)
+            chosen.append((values, every if mask is None else mask.bool()))
+        faces, real = ([pair[number] for pair in chosen] for number in (0, 1))
+        return torch.cat(faces, dim=-1), torch.stack(real).all(0)
+
     def _visual(
         self,
         encoder: M2FNetVisualEncoder,
         wanted: torch.Tensor,
-        action_units: torch.Tensor,
-        mask: torch.Tensor | None,
+        faces: torch.Tensor,
+        real: torch.Tensor,
         areas: torch.Tensor | None,
     ) -> tuple[torch.Tensor | None, torch.Tensor]:
-        units = encoder.config.num_action_units
-        if action_units.shape[-1] != units:
-            raise ValueError(
-                f"`action_units` must hold {units} Action Units a face (`num_action_units`), "
-                f"found {action_units.shape[-1]}."
-            )
-        real = torch.ones(action_units.shape[:-1], dtype=torch.bool, device=action_units.device)
-        real = real if mask is None else mask.bool()
         rows = Rows(wanted & real.flatten(2).any(-1))
         if not len(rows.index):
             return None, rows.index
         real = rows.pack(real)
-        faces = finite(rows.pack(action_units), real.unsqueeze(-1), "action_units").to(self._dtype)
+        faces = finite(rows.pack(faces), real.unsqueeze(-1), encoder.config.visual_features).to(self._dtype)
         if areas is not None:
             areas = finite(rows.pack(areas), real, "face_areas")
         return encode_faces(encoder, faces, real, areas, self.config.num_blocks), rows.index
@@ -686,6 +720,8 @@ class M2FNetForEmotionClassification(M2FNetPreTrainedModel):
         audio_attention_mask: torch.Tensor | None = None,
         action_units: torch.FloatTensor | None = None,
         action_units_mask: torch.Tensor | None = None,
+        appearance: torch.FloatTensor | None = None,
+        appearance_mask: torch.Tensor | None = None,
         face_areas: torch.FloatTensor | None = None,
         text_features: torch.FloatTensor | None = None,
         audio_features: torch.FloatTensor | None = None,
@@ -715,6 +751,8 @@ class M2FNetForEmotionClassification(M2FNetPreTrainedModel):
             audio_attention_mask=audio_attention_mask,
             action_units=action_units,
             action_units_mask=action_units_mask,
+            appearance=appearance,
+            appearance_mask=appearance_mask,
             face_areas=face_areas,
             text_features=text_features,
             audio_features=audio_features,

@@ -1,6 +1,8 @@
-"""A dialogue to the tensors that M2FNet reads: tokens with their context, sound, Action Units."""
+"""A dialogue to the tensors that M2FNet reads: tokens with their context, sound, faces."""
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
@@ -12,14 +14,17 @@ from transformers import (
     Wav2Vec2FeatureExtractor,
 )
 from transformers.processing_utils import ProcessingKwargs
+from transformers.utils import cached_file
 
-from .feature_extraction_m2fnet import AUFeatureExtractor
+from .feature_extraction_m2fnet import APPEARANCE_WEIGHTS, AppearanceFeatureExtractor, AUFeatureExtractor
 
 CONTEXTS = ("none", "past", "both")
 SPEAKER_PREFIXES = ("name", "index", "none")
 MODALITIES = ("text", "audio", "visual")
 # 25 ms at 16 kHz, one frame of Wav2Vec2: shorter sound is padded to it.
 SHORTEST_SOUND = 400
+
+_HUB_ARGUMENTS = {"cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token"}
 
 
 class M2FNetProcessorKwargs(ProcessingKwargs, total=False):
@@ -47,6 +52,7 @@ class M2FNetProcessor(ProcessorMixin):
         tokenizer: of the text encoder.
         feature_extractor: of the sound encoder. Default: 16 kHz mono, zero mean and unit variance.
         au_feature_extractor: [`AUFeatureExtractor`].
+        appearance_feature_extractor: [`AppearanceFeatureExtractor`], for a model that reads the faces' appearance.
         context: text around an utterance, as in EmoBERTa (Kim and Vossen, 2021): `none`, `past`, or `both`. The
             utterances before and after stand beside it, parted by the tokenizer's separators.
         past_utterances, future_utterances: how many at most; `None` is as many as fit.
@@ -58,12 +64,14 @@ class M2FNetProcessor(ProcessorMixin):
 
     valid_processor_kwargs = M2FNetProcessorKwargs
     au_feature_extractor: AUFeatureExtractor
+    appearance_feature_extractor: AppearanceFeatureExtractor
 
     def __init__(
         self,
         tokenizer: PreTrainedTokenizerBase,
         feature_extractor: Wav2Vec2FeatureExtractor | None = None,
         au_feature_extractor: AUFeatureExtractor | None = None,
+        appearance_feature_extractor: AppearanceFeatureExtractor | None = None,
         context: str = "none",
         past_utterances: int | None = None,
         future_utterances: int | None = None,
@@ -74,7 +82,11 @@ class M2FNetProcessor(ProcessorMixin):
         if feature_extractor is None:
             feature_extractor = Wav2Vec2FeatureExtractor(return_attention_mask=True)
         super().__init__(
-            tokenizer, feature_extractor, au_feature_extractor or AUFeatureExtractor(), chat_template=chat_template
+            tokenizer,
+            feature_extractor,
+            au_feature_extractor or AUFeatureExtractor(),
+            appearance_feature_extractor or AppearanceFeatureExtractor(),
+            chat_template=chat_template,
         )
         self.context = context
         self.past_utterances = past_utterances
@@ -86,9 +98,30 @@ class M2FNetProcessor(ProcessorMixin):
     @staticmethod
     def get_possibly_dynamic_module(module_name: str) -> Any:
         # The library looks a second extractor up in registries that exist only where torchvision is installed.
-        if module_name == AUFeatureExtractor.__name__:
-            return AUFeatureExtractor
+        for ours in (AUFeatureExtractor, AppearanceFeatureExtractor):
+            if module_name == ours.__name__:
+                return ours
         return ProcessorMixin.get_possibly_dynamic_module(module_name)
+
+    def save_pretrained(self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs: Any) -> list[str]:
+        """See the library. What the appearance features were fitted to lies beside the settings, as safetensors."""
+        Path(save_directory).mkdir(parents=True, exist_ok=True)
+        self.appearance_feature_extractor.save_weights(save_directory)
+        return super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]
+        cls, pretrained_model_name_or_path: str | os.PathLike, **kwargs: Any
+    ) -> "M2FNetProcessor":
+        """See the library."""
+        processor: Any = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        where = {name: kwargs[name] for name in _HUB_ARGUMENTS & kwargs.keys()}
+        weights = cached_file(
+            pretrained_model_name_or_path, APPEARANCE_WEIGHTS, _raise_exceptions_for_missing_entries=False, **where
+        )
+        if weights is not None:
+            processor.appearance_feature_extractor.load_weights(Path(weights).parent)
+        return processor
 
     @property
     def model_input_names(self) -> list[str]:
@@ -101,7 +134,15 @@ class M2FNetProcessor(ProcessorMixin):
             "audio_attention_mask",
             "action_units",
             "action_units_mask",
+            "appearance",
+            "appearance_mask",
             "face_areas",
+            "text_features",
+            "text_features_mask",
+            "audio_features",
+            "audio_features_mask",
+            "visual_features",
+            "visual_features_mask",
             "utterance_mask",
             "speaker_ids",
         ]
@@ -146,8 +187,10 @@ class M2FNetProcessor(ProcessorMixin):
             features |= self._text(batch, chosen)
         if "audio" in wanted and any(utterance.audio is not None for dialogue in batch for utterance in dialogue):
             features |= self._audio(batch, chosen["sampling_rate"])
-        if "visual" in wanted and any(utterance.action_units is not None for one in batch for utterance in one):
+        if "visual" in wanted:
             features |= self._visual(batch)
+        for modality in wanted:
+            features |= _cached(batch, f"{modality}_features")
         return BatchFeature(features, tensor_type=chosen["return_tensors"] or "pt")
 
     def _text(self, batch: list[list["_Fields"]], settings: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -217,19 +260,26 @@ class M2FNetProcessor(ProcessorMixin):
         return {"input_values": padded, "audio_attention_mask": np.arange(padded.shape[2]) < lengths[..., None]}
 
     def _visual(self, batch: list[list["_Fields"]]) -> dict[str, np.ndarray]:
-        each = [
-            self.au_feature_extractor(
-                [utterance.action_units for utterance in dialogue],
-                [utterance.face_areas for utterance in dialogue],
-                [utterance.face_ids for utterance in dialogue],
-            )
-            for dialogue in batch
-        ]
-        names = [name for name in self.au_feature_extractor.model_input_names if any(name in one for one in each)]
-        if "face_areas" in names:
-            for one in each:
-                one.setdefault("face_areas", np.ones(one["action_units_mask"].shape, dtype=np.float32))
-        return {name: _pad([one[name] for one in each]) for name in names}
+        features: dict[str, np.ndarray] = {}
+        for name, extractor in (
+            ("action_units", self.au_feature_extractor),
+            ("appearance", self.appearance_feature_extractor),
+        ):
+            if all(getattr(utterance, name) is None for dialogue in batch for utterance in dialogue):
+                continue
+            each = [
+                extractor(
+                    [getattr(utterance, name) for utterance in dialogue],
+                    [utterance.face_areas for utterance in dialogue],
+                    [utterance.face_ids for utterance in dialogue],
+                )
+                for dialogue in batch
+            ]
+            if any("face_areas" in one for one in each):
+                for one in each:
+                    one.setdefault("face_areas", np.ones(one[f"{name}_mask"].shape, dtype=np.float32))
+            features |= {key: _pad([one[key] for one in each]) for key in each[0]}
+        return features
 
 
 class _Fields:
@@ -246,8 +296,28 @@ class _Fields:
         self.audio = get("audio")
         self.sampling_rate = get("sampling_rate")
         self.action_units = get("action_units")
+        self.appearance = get("appearance")
         self.face_areas = get("face_areas")
         self.face_ids = get("face_ids")
+        self.text_features = get("text_features")
+        self.audio_features = get("audio_features")
+        self.visual_features = get("visual_features")
+
+
+def _cached(batch: list[list[_Fields]], name: str) -> dict[str, np.ndarray]:
+    """Cached features [B, U, D] and the utterances that have them, or nothing where none has."""
+    rows = [[getattr(utterance, name) for utterance in dialogue] for dialogue in batch]
+    sizes = sorted({len(vector) for row in rows for vector in row if vector is not None})
+    if not sizes:
+        return {}
+    if len(sizes) > 1:
+        raise ValueError(f"`{name}` must have one length in all utterances, found {sizes[0]} and {sizes[-1]}.")
+    empty = np.zeros(sizes[0], dtype=np.float32)
+    values = [np.stack([empty if vector is None else np.asarray(vector, np.float32) for vector in row]) for row in rows]
+    return {
+        name: _pad(values),
+        f"{name}_mask": _pad([np.array([vector is not None for vector in row]) for row in rows]),
+    }
 
 
 def _as_batch(source: Any) -> list[list[Any]]:

@@ -192,7 +192,7 @@ def test_other_bad_input_is_named() -> None:
         model()
     with pytest.raises(ValueError, match=r"less than one frame|samples"):
         model(input_values=torch.randn(1, 1, 20))
-    with pytest.raises(ValueError, match="5 Action Units a face"):
+    with pytest.raises(ValueError, match="must hold 5 values a face"):
         model(action_units=torch.rand(1, 1, 2, 2, 6))
     with pytest.raises(ValueError, match=r"`text_features` must have the shape \[1, 2, 16\]"):
         model(text_features=torch.rand(1, 2, 8))
