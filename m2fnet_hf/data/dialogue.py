@@ -2,11 +2,21 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+FEATURES = ("text_features", "audio_features", "visual_features")
+FACE_FIELDS = {
+    "action_units": "[F, P, A]",
+    "appearance": "[F, P, E]",
+    "face_boxes": "[F, P, 4]",
+    "face_areas": "[F, P]",
+    "face_ids": "[F, P]",
+    "face_times": "[F]",
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -19,12 +29,17 @@ class Utterance:
         start, end: times in the recording, in seconds, `start <= end`.
         audio: mono sound [S], floating point.
         sampling_rate: of the sound, in Hz; needed with it.
-        video: path of the clip that shows the utterance.
+        video: path of the clip that shows the utterance and nothing else.
         action_units: Action Units [F, P, A] of F frames and P faces, NaN where there is no face.
+        appearance: appearance features of the same faces [F, P, E], NaN where there is no face.
         face_areas: share of the frame that a face covers [F, P].
         face_ids: track of a face through the dialogue [F, P], -1 where there is none.
+        face_boxes: left, top, right, bottom as shares of the frame [F, P, 4], NaN where there is no face.
+        face_times: times of the frames in the recording [F], in seconds.
+        text_features, audio_features, visual_features: outputs of the encoders [D], instead of what they read.
         label: name of the emotion.
         id: key of the utterance in its source, never an index.
+        missing: why it lacks a modality, by `text`, `audio` or `visual`.
 
     Raises:
         TypeError, ValueError: naming the field, what was expected and what was found.
@@ -38,10 +53,17 @@ class Utterance:
     sampling_rate: int | None = None
     video: str | Path | None = None
     action_units: np.ndarray | None = None
+    appearance: np.ndarray | None = None
     face_areas: np.ndarray | None = None
     face_ids: np.ndarray | None = None
+    face_boxes: np.ndarray | None = None
+    face_times: np.ndarray | None = None
+    text_features: np.ndarray | None = None
+    audio_features: np.ndarray | None = None
+    visual_features: np.ndarray | None = None
     label: str | None = None
     id: str | int | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("text", "speaker", "label"):
@@ -53,9 +75,13 @@ class Utterance:
         self._check_times()
         self._check_sound()
         self._check_faces()
-        if self.text is None and self.audio is None and self.video is None and self.action_units is None:
+        for name in FEATURES:
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _array(getattr(self, name), name, "[D]", 1))
+        modalities = ("text", "audio", "video", "action_units", "appearance", *FEATURES)
+        if not self.missing and all(getattr(self, name) is None for name in modalities):
             raise ValueError(
-                "An utterance needs one modality at least, found none; give `text`, `audio`, `video` or `action_units`."
+                f"An utterance needs one modality at least, found none; give one of {', '.join(modalities)}."
             )
 
     def _check_times(self) -> None:
@@ -84,19 +110,17 @@ class Utterance:
         object.__setattr__(self, "audio", audio if audio.size else None)
 
     def _check_faces(self) -> None:
-        if self.action_units is None:
-            return
-        units = _array(self.action_units, "action_units", "[F, P, A]", 3)
-        object.__setattr__(self, "action_units", units)
-        for name in ("face_areas", "face_ids"):
+        shape: tuple[int, ...] | None = None
+        for name, axes in FACE_FIELDS.items():
             value = getattr(self, name)
             if value is None:
                 continue
-            value = np.asarray(value)
-            if value.shape != units.shape[:2]:
-                raise ValueError(
-                    f"`{name}` must have the shape {list(units.shape[:2])} ([F, P]), found {list(value.shape)}."
-                )
+            value = _array(value, name, axes, axes.count(",") + 1, floating=name != "face_ids")
+            shape = shape or value.shape
+            common = min(value.ndim, 2, len(shape))
+            if value.shape[:common] != shape[:common]:
+                wanted = [*shape[:common], *value.shape[common:]]
+                raise ValueError(f"`{name}` must have the shape {wanted} ({axes}), found {list(value.shape)}.")
             object.__setattr__(self, name, value)
 
     @classmethod
@@ -178,10 +202,10 @@ def _utterance(sources: Sequence[Any]) -> Iterator[Utterance]:
             raise type(error)(f"Utterance {number}: {error}") from None
 
 
-def _array(value: Any, name: str, shape: str, dimensions: int) -> np.ndarray:
+def _array(value: Any, name: str, shape: str, dimensions: int, floating: bool = True) -> np.ndarray:
     array = np.asarray(value)
     if array.ndim != dimensions:
         raise ValueError(f"`{name}` of an utterance must have the shape {shape}, found {list(array.shape)}.")
-    if not np.issubdtype(array.dtype, np.floating):
+    if floating and not np.issubdtype(array.dtype, np.floating):
         raise TypeError(f"`{name}` of an utterance must be floating point, found {array.dtype}.")
     return array

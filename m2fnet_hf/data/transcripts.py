@@ -152,6 +152,7 @@ _READERS: dict[str, Callable[[Path], Dialogue]] = {
     ".csv": _read_csv,
     ".json": _read_json,
 }
+FORMATS = tuple(_READERS)
 
 
 def _read_text(path: Path) -> str:
@@ -285,8 +286,8 @@ def _from_segments(path: Path, segments: list[Any]) -> list[Utterance]:
             if not isinstance(segment, dict) or not isinstance(segment.get("text"), str):
                 raise ValueError(f"a segment must be an object with a string `text`, found {segment!r:.40}.")
             if text := segment["text"].strip():
-                times = {name: segment.get(name) for name in ("start", "end")}
-                utterances.append(Utterance(text=text, speaker=segment.get("speaker") or None, **times))
+                speaker, start, end = (segment.get(name) for name in ("speaker", "start", "end"))
+                utterances.append(Utterance(text=text, speaker=speaker or None, start=start, end=end))
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path.name}, segment {number}: {error}") from None
     return utterances

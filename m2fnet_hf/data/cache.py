@@ -1,0 +1,93 @@
+"""Arrays on disk by what they were made from, so that no work is done twice and a killed run goes on where it was."""
+
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+from huggingface_hub.constants import HF_HOME
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+BLOCK = 1 << 20
+
+
+def default_cache_dir() -> Path:
+    """`$M2FNET_CACHE`, or `m2fnet` in the Hub's own cache folder."""
+    return Path(os.environ.get("M2FNET_CACHE") or Path(HF_HOME) / "m2fnet")
+
+
+def content_hash(path: str | Path) -> str:
+    """A hash of the file's bytes; its name and date do not count."""
+    digest = blake2b(digest_size=16)
+    with Path(path).open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def open_cache(where: str | os.PathLike | bool = True) -> "Cache":
+    """The cache in a folder, in the default one (`True`), or one that keeps nothing (`False`)."""
+    if isinstance(where, bool):
+        return Cache(default_cache_dir() if where else None)
+    return Cache(where)
+
+
+class Cache:
+    """Dictionaries of arrays by key, safe to use from several processes at once.
+
+    An entry is written to a temporary file that then takes its place, so it is whole or not there. A folder that
+    cannot be written to is a warning and no error: the work is done, but not kept.
+
+    Args:
+        folder: made when the first entry is written; `None` keeps nothing.
+    """
+
+    def __init__(self, folder: str | os.PathLike | None) -> None:
+        self.folder = None if folder is None else Path(folder)
+
+    @property
+    def scratch(self) -> Path:
+        """Where files can lie that are of no use to the next run."""
+        return (self.folder or Path(tempfile.gettempdir()) / "m2fnet") / "scratch"
+
+    def load(self, **key: Any) -> dict[str, np.ndarray] | None:
+        """The arrays under a key (values that JSON can hold), or `None`."""
+        if self.folder is None:
+            return None
+        try:
+            return load_file(self._path(key))
+        except (OSError, SafetensorError):  # not there, or spoilt by something that is not us
+            return None
+
+    def save(self, arrays: Mapping[str, np.ndarray], **key: Any) -> None:
+        """Keep arrays under a key."""
+        if self.folder is None:
+            return
+        path = self._path(key)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_suffix(f".{uuid4().hex}.part")
+            try:
+                save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)
+                os.replace(temporary, path)
+            finally:
+                temporary.unlink(missing_ok=True)
+        except (OSError, SafetensorError) as error:
+            warnings.warn(
+                f"Nothing can be kept in {self.folder} ({error}), so the next run starts anew; give a folder that can "
+                "be written to.",
+                stacklevel=2,
+            )
+            self.folder = None
+
+    def _path(self, key: Mapping[str, Any]) -> Path:
+        assert self.folder is not None
+        digest = blake2b(json.dumps(key, sort_keys=True).encode(), digest_size=16).hexdigest()
+        return self.folder / digest[:2] / f"{digest}.safetensors"

@@ -1,0 +1,1 @@
+"""Recordings: their frames and sound by time, and the faces in them."""
