@@ -1,0 +1,55 @@
+"""The predictions of one conversation with all that a reader must know about them, as every report takes it."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from .table import UNREAD, reads_only
+
+
+def build_result(
+    predictions: Sequence[Mapping[str, Any]],
+    config: Any,
+    model: str,
+    source: str,
+    warnings: Sequence[str] = (),
+) -> dict[str, Any]:
+    """What is written as JSON, and what all other reports are made from.
+
+    Args:
+        predictions: what the pipeline gave for one dialogue.
+        config: of the model.
+        model, source: names of the model and of the transcript, or of the recording without one.
+        warnings: what could not be read.
+
+    Raises:
+        ValueError: where no utterance has anything that the model reads.
+    """
+    reads = config.modalities
+    missing = {name: Counter(one["missing"][name] for one in predictions if name in one["missing"]) for name in reads}
+    if not any(prediction["modalities"] for prediction in predictions):
+        why = "; ".join(dict.fromkeys(reason for counts in missing.values() for reason in counts))
+        words = " and ".join(UNREAD[name] for name in reads)
+        raise ValueError(
+            f"The model {model} needs {words} of one utterance at least, found none in {source}: {why}; give a "
+            "recording that has them, or another model."
+        )
+    return {
+        "source": source,
+        "video": None,
+        "model": model,
+        "labels": config.label_names,
+        "reads": list(reads),
+        "note": reads_only(reads),
+        "warnings": list(warnings),
+        "missing": {name: dict(counts.most_common()) for name, counts in missing.items() if counts},
+        "utterances": list(predictions),
+    }
+
+
+def summary(result: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for each modality that some utterances were predicted without."""
+    total = len(result["utterances"])
+    for name, reasons in result["missing"].items():
+        why = "; ".join(f"{reason} ({count})" for reason, count in reasons.items())
+        yield f"{sum(reasons.values())} of {total} utterances were predicted without {UNREAD[name]}: {why}."

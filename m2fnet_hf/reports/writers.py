@@ -1,0 +1,126 @@
+"""The result of a conversation to files."""
+
+import json
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+from uuid import uuid4
+
+from .layout import is_timed
+
+KINDS = ("json", "csv", "srt", "vtt", "eaf", "png", "html")
+SUBTITLES = ("srt", "vtt")
+NEED_TIMES = (*SUBTITLES, "eaf")
+REPORTS_EXTRA = "pip install 'm2fnet-hf[reports]'"
+
+
+def write_reports(
+    result: Mapping[str, Any],
+    folder: str | Path,
+    stem: str,
+    kinds: Sequence[str] | Literal["all"] = "all",
+    video: str | Path | None = None,
+) -> list[Path]:
+    """Write a file per kind: the new one takes the place of an older one only when it is whole.
+
+    Args:
+        folder: made where it is not there.
+        stem: of the names: `<stem>.json`, but `<stem>.emotions.srt`, because the transcript may lie in the same folder.
+        kinds: of `json`, `csv`, `srt`, `vtt`, `eaf` (ELAN), `png` (timeline) and `html` (page with the recording).
+        video: the recording, which the page shows and ELAN opens.
+
+    Returns:
+        The files, in the order of `kinds`.
+
+    Raises:
+        ValueError: for an unknown kind, or one that needs times where no utterance has any.
+        ImportError: for a kind whose package is missing.
+
+    Warns:
+        UserWarning: where subtitles and ELAN are left out for want of times, or lack some utterances.
+    """
+    kinds = _possible_kinds(result["utterances"], kinds)
+    video = None if video is None else Path(video)
+    writers = [(kind, _writer(kind, video)) for kind in kinds]
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    return [_replace(folder / _name(result, stem, kind), partial(write, result)) for kind, write in writers]
+
+
+def _possible_kinds(utterances: Sequence[Mapping[str, Any]], kinds: Sequence[str] | Literal["all"]) -> list[str]:
+    chosen = list(KINDS) if kinds == "all" else list(kinds)
+    unknown = [kind for kind in chosen if kind not in KINDS]
+    if unknown:
+        raise ValueError(f"A report must be one of {', '.join(KINDS)}, found {', '.join(unknown)}; correct its name.")
+    needy = [kind for kind in chosen if kind in NEED_TIMES]
+    untimed = sum(not is_timed(utterance) for utterance in utterances)
+    if not needy or not untimed:
+        return chosen
+    if untimed < len(utterances):
+        warnings.warn(
+            f"{untimed} of {len(utterances)} utterances have no start and end and are left out of {', '.join(needy)}.",
+            stacklevel=3,
+        )
+        return chosen
+    found = f"{', '.join(needy)} need the start and end of utterances, found none in {len(utterances)}"
+    if kinds != "all":
+        raise ValueError(f"{found}; give a transcript with times, or choose other reports.")
+    warnings.warn(f"{found}, and are left out.", stacklevel=3)
+    return [kind for kind in chosen if kind not in needy]
+
+
+def _writer(kind: str, video: Path | None) -> Callable[[Mapping[str, Any], Path], None]:
+    """What writes a kind of file; its packages are loaded here, before any file is written."""
+    try:
+        match kind:
+            case "json":
+                return _write_json
+            case "csv":
+                from .spreadsheet import write_csv
+
+                return write_csv
+            case "srt":
+                from .subtitles import write_srt
+
+                return write_srt
+            case "vtt":
+                from .subtitles import write_vtt
+
+                return write_vtt
+            case "eaf":
+                from .elan import write_elan
+
+                return partial(write_elan, video=video)
+            case "png":
+                from .timeline import write_timeline
+
+                return write_timeline
+            case _:
+                from .page import write_page
+
+                return partial(write_page, video=video)
+    except ImportError as error:
+        raise ImportError(f"The report {kind} needs {error.name}: {REPORTS_EXTRA}") from None
+
+
+def _write_json(result: Mapping[str, Any], path: Path) -> None:
+    path.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
+
+
+def _name(result: Mapping[str, Any], stem: str, kind: str) -> str:
+    """Never the name of the transcript."""
+    name = f"{stem}.{kind}"
+    return f"{stem}.emotions.{kind}" if kind in SUBTITLES or name == Path(result["source"]).name else name
+
+
+def _replace(path: Path, write: Callable[[Path], None]) -> Path:
+    partial_file = path.with_name(f".{uuid4().hex}{path.suffix}")
+    try:
+        write(partial_file)
+        os.replace(partial_file, path)
+    finally:
+        partial_file.unlink(missing_ok=True)
+    return path
