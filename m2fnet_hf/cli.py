@@ -1,10 +1,12 @@
-"""The command line: `m2fnet predict | train | evaluate`."""
+"""The command line: `m2fnet predict | annotate | train | evaluate`."""
 
 import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"m2fnet: {message}", file=sys.stderr)
+    _say(message)
     return status
 
 
@@ -64,11 +66,27 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="show the stack trace of an error")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    predict = commands.add_parser("predict", help="label the utterances of a transcript")
-    predict.add_argument("transcript", type=Path, help="SRT, VTT, csv or JSON")
+    predict = commands.add_parser("predict", help="label the utterances of a conversation")
+    predict.add_argument("source", help="recording, or transcript without one: path or URL")
+    predict.add_argument("--transcript", metavar="FILE", help="of the recording: SRT, VTT, csv or JSON, path or URL")
+    predict.add_argument("--asr", metavar="NAME", help="speech recognition model, for a recording without transcript")
     _add_model(predict)
-    predict.add_argument("--output", type=Path, metavar="FOLDER", help="write the predictions to a JSON file there")
-    predict.set_defaults(command=_predict)
+    predict.add_argument("--output", type=Path, metavar="FOLDER", help="write the predictions there")
+    predict.add_argument(
+        "--report", metavar="KIND,...", help="json (default), csv, srt, vtt, eaf (ELAN), png (timeline), html, or all"
+    )
+    predict.add_argument("--annotate", action="store_true", help="also draw the predictions into a copy of the video")
+    predict.add_argument("--faces", metavar="NAME", help="pyfeat, pyfeat-v2, opencv, a csv or npz file, or none")
+    predict.add_argument("--frame-rate", type=float, default=2.0, metavar="N", help="frames looked at a second (2)")
+    predict.add_argument("--cache", default=True, metavar="FOLDER", help="keep there what was measured of recordings")
+    predict.add_argument("--no-cache", dest="cache", action="store_false", help="keep nothing")
+    predict.set_defaults(command=_predict, parser=predict)
+
+    annotate = commands.add_parser("annotate", help="draw predictions into a copy of their video")
+    annotate.add_argument("result", type=Path, help="JSON file that `m2fnet predict` wrote")
+    annotate.add_argument("--video", type=Path, metavar="FILE", help="default: the one that the file names")
+    annotate.add_argument("--output", type=Path, metavar="FILE", help="default: beside the JSON file")
+    annotate.set_defaults(command=_annotate)
 
     train = commands.add_parser("train", help="train a model on MELD")
     train.add_argument("config", type=Path, help="YAML file of the run, such as examples/configs/meld-mini.yaml")
@@ -91,19 +109,101 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from .data.transcripts import read_transcript
-    from .reports.table import prediction_table, reads_only, show
+    from .reports.result import build_result, summary
+    from .reports.table import prediction_table, show
 
-    dialogue = read_transcript(options.transcript)
-    pipe = _load_pipeline(options.model)
-    predictions = pipe(dialogue)
+    transcript, recording = _inputs(options)
+    with _remarks() as remarks:
+        pipe = _load_pipeline(options.model)
+        predictions = pipe(
+            transcript if recording is None else {"video": recording, "transcript": transcript},
+            asr=options.asr,
+            faces=options.faces,
+            frame_rate=options.frame_rate,
+            cache=options.cache,
+            progress=_progress,
+            return_faces=recording is not None,
+        )
+    name = Path(options.model).name if options.model else DEFAULT_CHECKPOINT.name
+    result = build_result(predictions, pipe.model.config, name, (transcript or recording).name, remarks)
     show(prediction_table(predictions))
-    note = reads_only(pipe.model.config.modalities)
-    if note is not None:
-        print(f"\n{note}")
+    if result["note"] is not None:
+        print(f"\n{result['note']}")
+    for sentence in summary(result):
+        _say(sentence)
     if options.output is not None:
-        path = options.output / f"{options.transcript.stem}.json"
-        _write_json({"source": options.transcript.name, "utterances": predictions}, path)
+        _write_result(options, result, recording, (recording or transcript).stem)
+
+
+def _inputs(options: argparse.Namespace) -> tuple[Any, Any]:
+    """Paths of the transcript and of the recording; one of them may be `None`."""
+    from .data.cache import open_cache
+    from .data.transcripts import FORMATS
+    from .media.source import fetch
+
+    _reports(options)
+    cache = open_cache(options.cache)
+    source = fetch(options.source, cache)
+    if source.suffix.lower() not in FORMATS:
+        return (None if options.transcript is None else fetch(options.transcript, cache)), source
+    for option in ("transcript", "asr", "annotate"):
+        if getattr(options, option):
+            options.parser.error(f"--{option} needs a recording, found the transcript {source.name}")
+    return source, None
+
+
+def _reports(options: argparse.Namespace) -> Any:
+    """The kinds of reports that were asked for."""
+    from .reports.writers import KINDS
+
+    if options.output is None and (options.report or options.annotate):
+        options.parser.error("--report and --annotate need --output FOLDER")
+    kinds = (options.report or "json").split(",")
+    unknown = [kind for kind in kinds if kind not in (*KINDS, "all")]
+    if unknown:
+        options.parser.error(f"--report takes {', '.join(KINDS)} or all, found {', '.join(unknown)}")
+    return "all" if "all" in kinds else kinds
+
+
+def _write_result(options: argparse.Namespace, result: dict[str, Any], recording: Path | None, stem: str) -> None:
+    from .reports.writers import write_reports
+
+    if recording is not None:
+        result["video"] = Path(os.path.relpath(recording, options.output)).as_posix()
+    with _remarks():
+        written = write_reports(result, options.output, stem, _reports(options), video=recording)
+        if options.annotate:
+            annotated = options.output / f"{stem}.annotated.mp4"
+            try:
+                _draw(recording, result, annotated)
+                written.append(annotated)
+            except ValueError as error:  # nothing to draw in, but the predictions were made
+                _say(str(error))
+    print(f"\nWritten to {options.output}: {', '.join(path.name for path in written)}")
+
+
+def _annotate(options: argparse.Namespace) -> None:
+    try:
+        result = json.loads(options.result.read_text(encoding="utf-8"))
+        known = options.video or options.result.parent / result["video"]
+        result["utterances"], result["labels"]
+    except FileNotFoundError:
+        raise
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{options.result} must be a JSON file that `m2fnet predict` wrote for a recording, found: {error!r}; "
+            "predict again with --output, or name the recording with --video."
+        ) from None
+    output = options.output or options.result.with_suffix(".annotated.mp4")
+    with _remarks():
+        _draw(known, result, output)
+    print(f"Written to {output}")
+
+
+def _draw(recording: Any, result: dict[str, Any], output: Path) -> None:
+    from .reports.annotate import annotate_video
+
+    annotate_video(recording, result, output, progress=_progress)
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -121,9 +221,6 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from rich.console import Console
-    from rich.progress import track
-
     from .data.meld import load_meld_split
     from .reports.table import figures_table, show
 
@@ -133,15 +230,40 @@ def _evaluate(options: argparse.Namespace) -> None:
         raise ImportError(f"Evaluation needs {error.name}: {TRAIN_EXTRA}") from None
     dialogues = load_meld_split(options.meld, options.split)
     pipe = _load_pipeline(options.model, batch_size=8)
-    console = Console(stderr=True)
-    bar = partial(
-        track, total=len(dialogues), description="Dialogues", console=console, disable=not console.is_terminal
-    )
+    bar = partial(_progress, total=len(dialogues), description="Dialogues")
     figures = evaluate(pipe, dialogues, progress=bar)
     results = {"model": options.model or DEFAULT_CHECKPOINT.name, "dataset": "MELD", "split": options.split, **figures}
     show(figures_table(results))
     if options.output is not None:
         _write_json(results, options.output)
+
+
+def _progress(items: Any, description: str = "", total: float | None = None) -> Any:
+    """A bar on standard error, where somebody looks at it."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(items, description, total, console=console, disable=not console.is_terminal)
+
+
+@contextmanager
+def _remarks() -> Iterator[list[str]]:
+    """What the package warns of, gathered and then said."""
+    said: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            yield said
+        finally:
+            ours = [one for one in caught if __package__ in Path(one.filename).parts]
+            said += dict.fromkeys(str(one.message) for one in ours)
+            for sentence in said:
+                _say(sentence)
+
+
+def _say(sentence: str) -> None:
+    print(f"m2fnet: {sentence}", file=sys.stderr)
 
 
 def _load_pipeline(model: str | None, **options: Any) -> "MultimodalEmotionPipeline":

@@ -20,7 +20,7 @@ def test_every_utterance_is_answered(pipe: MultimodalEmotionPipeline) -> None:
     answers = pipe(dialogue)
     assert len(answers) == 3
     for utterance, answer in zip(dialogue, answers, strict=True):
-        assert list(answer) == ["start", "end", "speaker", "text", "label", "score", "scores", "modalities"]
+        assert list(answer) == ["start", "end", "speaker", "text", "label", "score", "scores", "modalities", "missing"]
         assert {
             name: getattr(utterance, name) for name in ("start", "end", "speaker", "text")
         }.items() <= answer.items()
