@@ -183,21 +183,26 @@ def _write_result(options: argparse.Namespace, result: dict[str, Any], recording
 
 
 def _annotate(options: argparse.Namespace) -> None:
-    try:
-        result = json.loads(options.result.read_text(encoding="utf-8"))
-        known = options.video or options.result.parent / result["video"]
-        result["utterances"], result["labels"]
-    except FileNotFoundError:
-        raise
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{options.result} must be a JSON file that `m2fnet predict` wrote for a recording, found: {error!r}; "
-            "predict again with --output, or name the recording with --video."
-        ) from None
+    result = _read_result(options.result)
+    if options.video is None and result.get("video") is None:
+        raise ValueError(f"{options.result} names no video, expected one to draw in; name it with --video.")
     output = options.output or options.result.with_suffix(".annotated.mp4")
     with _remarks():
-        _draw(known, result, output)
+        _draw(options.video or options.result.parent / result["video"], result, output)
     print(f"Written to {output}")
+
+
+def _read_result(path: Path) -> dict[str, Any]:
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+        needed = ("start", "end", "speaker", "text", "label", "score")
+        if not result["labels"] or not all(name in one for one in result["utterances"] for name in needed):
+            raise ValueError(f"an utterance without one of {', '.join(needed)}")
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ValueError(
+            f"{path} must be the JSON file that `m2fnet predict --output` wrote, found {error}; predict again."
+        ) from None
+    return result
 
 
 def _draw(recording: Any, result: dict[str, Any], output: Path) -> None:

@@ -57,13 +57,16 @@ def test_context_counts(pipe: MultimodalEmotionPipeline) -> None:
     assert max(abs(first[label] - second[label]) for label in first) > 0.05
 
 
-def test_the_demo_shows_the_sample_and_says_what_it_reads(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_shows_the_sample_and_says_what_it_reads(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     sample = ROOT / "examples" / "sample_dialogue" / "conversation.srt"
-    assert main(["predict", str(sample)]) == 0
-    shown = capsys.readouterr().out
-    assert "reads text only" in shown
+    video = str(sample.with_suffix(".mp4"))
+    assert main(["predict", video, "--transcript", str(sample), "--output", str(tmp_path), "--report", "all"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert "reads text only" in captured.out
     for utterance in read_transcript(sample):
-        assert utterance.speaker in shown
+        assert utterance.speaker in captured.out
+    assert len(list(tmp_path.iterdir())) == 7
 
 
 def test_a_conversation_of_thousands_is_answered(pipe: MultimodalEmotionPipeline) -> None:

@@ -440,7 +440,14 @@ def test_wrong_usage_is_status_2(capsys: pytest.CaptureFixture[str], arguments: 
 
 
 def test_annotate_says_what_is_wrong_with_its_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    for content, message in ((None, "nowhere.json"), ("{", "JSON"), ('{"utterances": []}', "JSON file that")):
+    for content, message in (
+        (None, "No such file"),
+        ("{", "JSON file that"),
+        ('{"utterances": []}', "'labels'"),
+        ('{"labels": ["joy"], "utterances": [{"text": "Hi."}]}', "without one of start"),
+        ('{"labels": ["joy"], "utterances": [], "video": null}', "name it with --video"),
+        ('{"labels": ["joy"], "utterances": [], "video": "gone.mp4"}', "gone.mp4"),
+    ):
         path = tmp_path / ("nowhere.json" if content is None else "talk.json")
         if content is not None:
             path.write_text(content)

@@ -10,8 +10,9 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import quote
+from uuid import uuid4
 
 from .layout import Bar, Layout, is_timed, lay_out
 from .palette import palette
@@ -19,6 +20,8 @@ from .table import UNREAD, clock
 from .words import emotion, one_line, speaker_name
 
 LARGEST_EMBEDDED = 64 * 2**20  # bytes; a longer recording is linked
+_RECORDING = uuid4().hex  # stands in the page where the bytes of the recording go
+_BLOCK = 3 * 2**18  # bytes, a multiple of the three that base64 takes at a time
 BAR_WIDTH = 12  # pixels that the timeline has per utterance: it scrolls where they are many
 
 
@@ -47,7 +50,19 @@ def write_page(result: Mapping[str, Any], path: Path, video: Path | None = None)
         place="Time" if layout.timed else "No.",
         rows="\n".join(_row(n, utterance, colors, video is not None) for n, utterance in enumerate(utterances)),
     )
-    path.write_text(page, encoding="utf-8", newline="\n")
+    before, _, after = page.partition(_RECORDING)
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(before)
+        if video is not None and _is_embedded(video):
+            _write_base64(video, file)
+        file.write(after)
+
+
+def _write_base64(source: Path, target: TextIO) -> None:
+    """Block by block, so that a long recording takes no memory."""
+    with source.open("rb") as file:
+        while block := file.read(_BLOCK):
+            target.write(base64.b64encode(block).decode())
 
 
 def _part(name: str) -> str:
@@ -91,7 +106,7 @@ def _player(video: Path, folder: Path) -> str:
     kind = mimetypes.guess_type(video.name)[0] or "video/mp4"
     element = "audio" if kind.startswith("audio/") else "video"
     if _is_embedded(video):
-        source = f"data:{kind};base64,{base64.b64encode(video.read_bytes()).decode()}"
+        source = f"data:{kind};base64,{_RECORDING}"
     else:
         source = quote(Path(os.path.relpath(video, folder)).as_posix())
     name = _text(video.name)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
-from uuid import uuid4
 
 from .layout import is_timed
 
@@ -117,7 +116,7 @@ def _name(result: Mapping[str, Any], stem: str, kind: str) -> str:
 
 
 def _replace(path: Path, write: Callable[[Path], None]) -> Path:
-    partial_file = path.with_name(f".{uuid4().hex}{path.suffix}")
+    partial_file = path.with_name(f".part-{path.name}")  # one name, so that a run after a killed one clears it away
     try:
         write(partial_file)
         os.replace(partial_file, path)

@@ -15,7 +15,8 @@ pytest.importorskip("PIL", reason="the extra reports is not installed")
 
 from PIL import ImageColor
 
-from m2fnet_hf.reports.annotate import annotate_video, draw_caption
+from m2fnet_hf.reports.annotate import annotate_video
+from m2fnet_hf.reports.overlay import draw_caption
 from m2fnet_hf.reports.palette import palette
 
 LABELS = ["neutral", "joy", "anger"]
