@@ -48,8 +48,10 @@ class Batches:
         return [place for place in self.places if self._tables[self._number[place]] is None]
 
     def add(self, place: Hashable, value: Any) -> None:
-        """What there is at a missing place; the last one of a batch has it measured."""
+        """What there is at a place; the last one of a batch has it measured, if it was missing."""
         number = self._number[place]
+        if self._tables[number] is not None:
+            return
         held = self._held.setdefault(number, {})
         held[place] = value
         if len(held) == len(self._batches[number]):

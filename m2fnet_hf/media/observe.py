@@ -135,11 +135,11 @@ class Observer:
         spans = ears.missing if ears is not None else known if self.listen else []
         key = {"stage": "problems", "source": source, "seen": eyes is not None, "heard": self.listen}
         problems = self.cache.load(**key)
-        if problems is None and not times and not spans:
-            # All is measured, but the run was killed before it could say what it could not read.
-            times, spans = [] if eyes is None else eyes.places[-1:], known[-1:] if self.listen else []
-        elif problems is not None:
+        if problems is not None:
             clip.problems[:] = json.loads(problems["problems"].tobytes())
+        else:  # a run that goes on must find the same problems: it reads as far with both eyes and ears
+            times = times if eyes is None else [*times, *eyes.places[-1:]]
+            spans = list(dict.fromkeys([*spans, *(known[-1:] if self.listen else [])]))
         sounds = {}
         if times or spans:
             reading: Iterable[Any] = clip.read(times, spans, SAMPLING_RATE, LONGEST_SIDE)

@@ -1,7 +1,7 @@
 """The words of a recording without a transcript, by a speech recognition model of the library."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +59,20 @@ def _listen(recording: Path, asr: str | Path | Pipeline) -> list[Chunk]:
         raise ValueError(f"Speech recognition needs sound, found none: {reason} Give a `transcript` instead.")
     whisper = listener.type == "seq2seq_whisper"
     options = {"return_timestamps": True} if whisper else {"return_timestamps": "word", "chunk_length_s": WINDOW}
-    length = len(sound) / rate
-    chunks = [
-        (chunk["text"].strip(), start, max(start, length if end is None else min(end, length)))
-        for chunk in listener({"raw": sound, "sampling_rate": rate}, **options)["chunks"]
-        for start, end in [chunk["timestamp"]]
-        if chunk["text"].strip() and start is not None and start <= length
-    ]
+    heard = listener({"raw": sound, "sampling_rate": rate}, **options)
+    chunks = list(_timed(heard["chunks"], len(sound) / rate))
     return chunks if whisper else list(_join(chunks))
+
+
+def _timed(chunks: Iterable[Mapping[str, Any]], length: float) -> Iterator[Chunk]:
+    """Chunks within a recording of so many seconds; where a model does not say when, one begins as the last ends."""
+    last = 0.0
+    for chunk in chunks:
+        start, end = chunk["timestamp"]
+        start = min(last if start is None else start, length)
+        last = max(start, length if end is None else min(end, length))
+        if text := chunk["text"].strip():
+            yield text, start, last
 
 
 def _join(words: list[Chunk]) -> Iterator[Chunk]:

@@ -13,11 +13,16 @@ from transformers import (
     Wav2Vec2CTCTokenizer,
     Wav2Vec2FeatureExtractor,
     Wav2Vec2ForCTC,
+    WhisperConfig,
+    WhisperFeatureExtractor,
+    WhisperForConditionalGeneration,
+    WhisperTokenizer,
     pipeline,
 )
 
 from m2fnet_hf.data.cache import Cache
-from m2fnet_hf.media.speech import LONGEST_UTTERANCE, PAUSE, _join, transcribe
+from m2fnet_hf.media.clip import Clip
+from m2fnet_hf.media.speech import LONGEST_UTTERANCE, PAUSE, _join, _timed, transcribe
 from m2fnet_hf.registration import TASK
 
 
@@ -51,6 +56,65 @@ def test_a_recording_without_transcript(
     answers = pipe(conversation.video, asr=str(asr), faces="none", cache=tmp_path)
     assert [answer["text"] for answer in answers] == [utterance.text for utterance in heard]
     assert {tuple(answer["modalities"]) for answer in answers} == {("text", "audio")}
+
+
+def whisper() -> Any:
+    """A tiny Whisper with all 1501 time stamps."""
+    state = json.loads(tiny.tokenizer().backend_tokenizer.to_str())["model"]
+    tokenizer = WhisperTokenizer(vocab=state["vocab"], merges=[tuple(merge) for merge in state["merges"]])
+    names = ("endoftext", "startoftranscript", "en", "translate", "transcribe", "startofprev", "notimestamps")
+    stamps = [f"{0.02 * step:.2f}" for step in range(1501)]
+    tokenizer.add_special_tokens({"additional_special_tokens": [f"<|{name}|>" for name in (*names, *stamps)]})
+    ids = {name: tokenizer.convert_tokens_to_ids(f"<|{name}|>") for name in names}
+    config = WhisperConfig(
+        vocab_size=len(tokenizer),
+        d_model=16,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=24,
+        decoder_ffn_dim=24,
+        max_target_positions=64,
+        decoder_start_token_id=ids["startoftranscript"],
+        bos_token_id=ids["endoftext"],
+        eos_token_id=ids["endoftext"],
+        pad_token_id=ids["endoftext"],
+        suppress_tokens=None,
+        begin_suppress_tokens=None,
+    )
+    model = WhisperForConditionalGeneration(config)
+    vars(model.generation_config).update(
+        no_timestamps_token_id=ids["notimestamps"],
+        prev_sot_token_id=ids["startofprev"],
+        lang_to_id={"<|en|>": ids["en"]},
+        task_to_id={"transcribe": ids["transcribe"], "translate": ids["translate"]},
+        is_multilingual=True,
+        max_initial_timestamp_index=50,
+        max_length=40,
+    )
+    return pipeline(
+        "automatic-speech-recognition", model=model, tokenizer=tokenizer, feature_extractor=WhisperFeatureExtractor()
+    )
+
+
+def test_whispers_segments_become_utterances(conversation: Conversation) -> None:
+    listener = whisper()
+    heard = transcribe(conversation.video, listener)
+    sound = Clip(conversation.video).sound()
+    said = listener({"raw": sound, "sampling_rate": 16_000}, return_timestamps=True)["chunks"]
+    assert [u.text for u in heard] == [text for chunk in said if (text := chunk["text"].strip())]
+    assert all(0 <= u.start <= u.end <= len(sound) / 16_000 for u in heard)
+
+
+def test_what_a_model_does_not_time_follows_the_last() -> None:
+    chunks = [
+        {"text": " You came!", "timestamp": (None, 1.5)},
+        {"text": " ", "timestamp": (1.5, 2.0)},
+        {"text": " Sit.", "timestamp": (None, None)},
+        {"text": " Bye.", "timestamp": (9.0, 11.0)},
+    ]
+    assert list(_timed(chunks, 8.0)) == [("You came!", 0.0, 1.5), ("Sit.", 2.0, 8.0), ("Bye.", 8.0, 8.0)]
 
 
 def test_what_was_heard_is_kept(asr: Path, conversation: Conversation, tmp_path: Path) -> None:
