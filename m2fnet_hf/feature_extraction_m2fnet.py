@@ -256,16 +256,11 @@ class AppearanceFeatureExtractor(_FaceFeatureExtractor):
     @classmethod
     def from_pretrained(  # type: ignore[override]
         cls, pretrained_model_name_or_path: str | os.PathLike, **kwargs: Any
-    ) -> "AppearanceFeatureExtractor":
-        """See the library. What was fitted is read from beside the settings."""
+    ) -> Any:
+        """See the library."""
         loaded: Any = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
-        where = {name: kwargs[name] for name in _HUB_ARGUMENTS & kwargs.keys()}
-        weights = cached_file(
-            pretrained_model_name_or_path, APPEARANCE_WEIGHTS, _raise_exceptions_for_missing_entries=False, **where
-        )
-        if weights is not None:
-            extractor = loaded[0] if kwargs.get("return_unused_kwargs") else loaded
-            extractor.load_weights(Path(weights).parent)
+        extractor = loaded[0] if kwargs.get("return_unused_kwargs") else loaded
+        extractor.load_weights(pretrained_model_name_or_path, **kwargs)
         return loaded
 
     def to_json_file(self, json_file_path: str | os.PathLike) -> None:
@@ -284,9 +279,12 @@ class AppearanceFeatureExtractor(_FaceFeatureExtractor):
         if self._weights:
             save_file(self._weights, Path(folder) / APPEARANCE_WEIGHTS)
 
-    def load_weights(self, folder: str | os.PathLike) -> None:
-        """Read what [`save_weights`] wrote."""
-        self._weights = load_file(Path(folder) / APPEARANCE_WEIGHTS)
+    def load_weights(self, name_or_path: str | os.PathLike, **kwargs: Any) -> None:
+        """Read what [`save_weights`] wrote, from a folder or the Hub; nothing where it wrote nothing."""
+        where = {name: kwargs[name] for name in _HUB_ARGUMENTS & kwargs.keys()}
+        path = cached_file(name_or_path, APPEARANCE_WEIGHTS, _raise_exceptions_for_missing_entries=False, **where)
+        if path is not None:
+            self._weights = load_file(path)
 
     def _parts(self, descriptors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Gradients and geometry (empty without)."""

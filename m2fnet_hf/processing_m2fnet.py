@@ -14,17 +14,14 @@ from transformers import (
     Wav2Vec2FeatureExtractor,
 )
 from transformers.processing_utils import ProcessingKwargs
-from transformers.utils import cached_file
 
-from .feature_extraction_m2fnet import APPEARANCE_WEIGHTS, AppearanceFeatureExtractor, AUFeatureExtractor
+from .feature_extraction_m2fnet import AppearanceFeatureExtractor, AUFeatureExtractor
 
 CONTEXTS = ("none", "past", "both")
 SPEAKER_PREFIXES = ("name", "index", "none")
 MODALITIES = ("text", "audio", "visual")
 # 25 ms at 16 kHz, one frame of Wav2Vec2: shorter sound is padded to it.
 SHORTEST_SOUND = 400
-
-_HUB_ARGUMENTS = {"cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token"}
 
 
 class M2FNetProcessorKwargs(ProcessingKwargs, total=False):
@@ -115,12 +112,7 @@ class M2FNetProcessor(ProcessorMixin):
     ) -> "M2FNetProcessor":
         """See the library."""
         processor: Any = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
-        where = {name: kwargs[name] for name in _HUB_ARGUMENTS & kwargs.keys()}
-        weights = cached_file(
-            pretrained_model_name_or_path, APPEARANCE_WEIGHTS, _raise_exceptions_for_missing_entries=False, **where
-        )
-        if weights is not None:
-            processor.appearance_feature_extractor.load_weights(Path(weights).parent)
+        processor.appearance_feature_extractor.load_weights(pretrained_model_name_or_path, **kwargs)
         return processor
 
     @property
