@@ -23,7 +23,9 @@ from .meld import read_meld_csv
 COLUMNS = ("text", "speaker", "start", "end", "label", "id")
 
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:[.,]\d+)?)")
-_BROKEN_CUE = re.compile(r"^(?:\d+[ \t]*\n)?.*-->", re.MULTILINE)
+# The arrow, or two times of three parts and nothing else: nobody says that.
+_TIMING = r"(?:.*-->|\s*\d+:\d\d:\d\d\S*\s+(?:\S{1,4}\s+)?\d+:\d\d:\d\d\S*\s*$)"
+_BROKEN_CUE = re.compile(rf"^(?:\d+[ \t]*\n)?{_TIMING}", re.MULTILINE)
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]+)>")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<[\d:.]+>|\{\\[^}]*\}")
 _DASH = re.compile(r"^[-\u2013\u2014]+(?:\s+|(?=\D))")
@@ -75,7 +77,8 @@ def _read_srt(path: Path) -> Dialogue:
     # pysubs2 takes a last line of digits for the number of the next cue, even when it is what the last cue says.
     subtitles = SSAFile.from_string(f"{text}\n\n0", format_="srt", keep_html_tags=True)
     cues = [_Cue(cue.start / 1000, cue.end / 1000, _own_text(cue.text.replace(r"\N", "\n"))) for cue in subtitles]
-    unread = sum("-->" in line and len(TIMESTAMP.findall(line)) != 2 for line in text.split("\n"))
+    timings = (line for line in text.split("\n") if re.match(_TIMING, line))
+    unread = sum(len(TIMESTAMP.findall(line)) != 2 for line in timings)
     return _from_cues(path, cues, unread)
 
 

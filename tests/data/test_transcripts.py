@@ -215,7 +215,16 @@ def test_text_after_a_blank_line_in_a_cue_is_kept(read: Read) -> None:
     assert [u.text for u in read("a.srt", srt("one\n\nmore", "two"))] == ["one more", "two"]
 
 
-@pytest.mark.parametrize("broken", ["00:00:xx,000 --> 00:00:03,000", "00:00:02 --> 00:00:03", "-->"])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "00:00:xx,000 --> 00:00:03,000",
+        "00:00:02 --> 00:00:03",
+        "-->",
+        "00:00:02 -> 00:00:03",
+        "00:00:02 00:00:03",
+    ],
+)
 @pytest.mark.parametrize("position", [0, 1, 2])
 def test_srt_without_its_broken_cues(read: Read, broken: str, position: int) -> None:
     cues = [f"{n}\n00:00:0{n},000 --> 00:00:0{n},500\nROSS: {n} is said\n" for n in (1, 2)]
@@ -224,6 +233,12 @@ def test_srt_without_its_broken_cues(read: Read, broken: str, position: int) -> 
         dialogue = read("a.srt", "\n".join(cues))
     assert said(dialogue) == [("ROSS", "1 is said"), ("ROSS", "2 is said")]
     assert caught[0].filename == __file__
+
+
+def test_times_that_are_said_are_no_broken_cue(read: Read) -> None:
+    said = "JOEY: From 5:30 to 6:45,\n12:30:00 or so -> never"
+    (utterance,) = read("talk.srt", f"1\n00:00:01,000 --> 00:00:02,000\n{said}\n")
+    assert utterance.text == "From 5:30 to 6:45, 12:30:00 or so -> never"
 
 
 def test_vtt_without_its_broken_cues(read: Read) -> None:
