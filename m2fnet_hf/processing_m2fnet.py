@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
+from tokenizers import Tokenizer, models
 from transformers import (
     BatchFeature,
     PreTrainedConfig,
     PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
     ProcessorMixin,
     Wav2Vec2FeatureExtractor,
 )
@@ -46,7 +48,7 @@ class M2FNetProcessor(ProcessorMixin):
     """Tokenizer, sound feature extractor and Action Unit extractor of one model.
 
     Args:
-        tokenizer: of the text encoder.
+        tokenizer: of the text encoder. Default: one without words, for a model that reads none.
         feature_extractor: of the sound encoder. Default: 16 kHz mono, zero mean and unit variance.
         au_feature_extractor: [`AUFeatureExtractor`].
         appearance_feature_extractor: [`AppearanceFeatureExtractor`], for a model that reads the faces' appearance.
@@ -65,7 +67,7 @@ class M2FNetProcessor(ProcessorMixin):
 
     def __init__(
         self,
-        tokenizer: PreTrainedTokenizerBase,
+        tokenizer: PreTrainedTokenizerBase | None = None,
         feature_extractor: Wav2Vec2FeatureExtractor | None = None,
         au_feature_extractor: AUFeatureExtractor | None = None,
         appearance_feature_extractor: AppearanceFeatureExtractor | None = None,
@@ -79,7 +81,7 @@ class M2FNetProcessor(ProcessorMixin):
         if feature_extractor is None:
             feature_extractor = Wav2Vec2FeatureExtractor(return_attention_mask=True)
         super().__init__(
-            tokenizer,
+            tokenizer or _wordless_tokenizer(),
             feature_extractor,
             au_feature_extractor or AUFeatureExtractor(),
             appearance_feature_extractor or AppearanceFeatureExtractor(),
@@ -175,9 +177,10 @@ class M2FNetProcessor(ProcessorMixin):
             "utterance_mask": _pad([np.ones(len(dialogue), dtype=bool) for dialogue in batch]),
             "speaker_ids": _pad([np.array(_speaker_ids(dialogue)) for dialogue in batch], fill=-1),
         }
-        if "text" in wanted and any(utterance.text for dialogue in batch for utterance in dialogue):
+        everyone = [utterance for dialogue in batch for utterance in dialogue]
+        if "text" in wanted and any(one.text and one.text_features is None for one in everyone):
             features |= self._text(batch, chosen)
-        if "audio" in wanted and any(utterance.audio is not None for dialogue in batch for utterance in dialogue):
+        if "audio" in wanted and any(one.audio is not None and one.audio_features is None for one in everyone):
             features |= self._audio(batch, chosen["sampling_rate"])
         if "visual" in wanted:
             features |= self._visual(batch)
@@ -272,6 +275,11 @@ class M2FNetProcessor(ProcessorMixin):
                     one.setdefault("face_areas", np.ones(one[f"{name}_mask"].shape, dtype=np.float32))
             features |= {key: _pad([one[key] for one in each]) for key in each[0]}
         return features
+
+
+def _wordless_tokenizer() -> PreTrainedTokenizerBase:
+    words = Tokenizer(models.WordLevel({"<pad>": 0, "<unk>": 1}, unk_token="<unk>"))
+    return PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<pad>", unk_token="<unk>")
 
 
 class _Fields:

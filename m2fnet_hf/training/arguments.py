@@ -18,10 +18,15 @@ class EmotionTrainingArguments(TrainingArguments):
 
     Args:
         encoder_learning_rate: of the encoders that are not frozen; `learning_rate` is of all other layers.
+        layer_decay: factor from each layer of an encoder to the one below it, on its learning rate (Howard and Ruder,
+            2018; as in BERT's fine-tuning by Sun et al., 2019); the last layer has the full rate.
+        early_stopping_patience: stop after so many evaluations without a better `metric_for_best_model` on dev.
         balance_classes: weigh each class by the inverse of its share of the training split, as the report does.
     """
 
     encoder_learning_rate: float | None = field(default=None, metadata={"help": "Learning rate of the encoders."})
+    layer_decay: float | None = field(default=None, metadata={"help": "Factor from one layer to the one below."})
+    early_stopping_patience: int | None = field(default=None, metadata={"help": "Evaluations without a better one."})
     balance_classes: bool = field(default=False, metadata={"help": "Weigh classes by their inverse frequency."})
 
 
@@ -31,7 +36,7 @@ class RunConfig:
 
     Args:
         encoders: pretrained `text` and `audio` encoders, by name or directory.
-        model: arguments of [`M2FNetConfig`].
+        model: arguments of [`M2FNetConfig`]; `labels` is a list of the labels in place of `id2label`.
         processor: arguments of [`M2FNetProcessor`], and `tokenizer` where it is not the text encoder's own.
         training: arguments of [`EmotionTrainingArguments`].
     """

@@ -1,15 +1,23 @@
 """Train M2FNet on dialogues with the library's Trainer."""
 
 import json
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoTokenizer, EvalPrediction, PreTrainedTokenizerBase, Trainer, set_seed
+from transformers import (
+    AutoTokenizer,
+    EarlyStoppingCallback,
+    EvalPrediction,
+    PreTrainedTokenizerBase,
+    Trainer,
+    set_seed,
+)
 from transformers.trainer_utils import get_last_checkpoint
 
 from ..configuration_m2fnet import M2FNetConfig
@@ -21,6 +29,9 @@ from ..losses import IGNORED
 from ..modeling_m2fnet import M2FNetForEmotionClassification
 from ..processing_m2fnet import M2FNetProcessor, check_causal
 from .arguments import EmotionTrainingArguments, RunConfig
+
+_LAYER = re.compile(r"(?:^|\.)(?:layers?|h|blocks?)\.(\d+)\.")
+_BELOW_LAYERS = ("embed", "feature_extractor", "feature_projection")
 
 
 class EmotionTrainer(Trainer):
@@ -40,7 +51,11 @@ class EmotionTrainer(Trainer):
         eval_dataset: Sequence[Dialogue],
         **kwargs: Any,
     ) -> None:
+        self.args: EmotionTrainingArguments
         self.names = model.config.label_names
+        if args.early_stopping_patience is not None:
+            stop = EarlyStoppingCallback(args.early_stopping_patience)
+            kwargs["callbacks"] = [*(kwargs.get("callbacks") or ()), stop]
         super().__init__(
             model=model,
             args=args,
@@ -54,25 +69,51 @@ class EmotionTrainer(Trainer):
         )
 
     def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
-        """Trainer's optimiser, with its parameter groups split into encoders and all else."""
+        """Trainer's optimiser, with the encoders' own learning rates."""
         optimizer = super().create_optimizer(*args, **kwargs)
-        rate = getattr(self.args, "encoder_learning_rate", None)
         model: Any = self.model
-        if rate is not None:
-            names = {parameter: name for name, parameter in model.named_parameters()}
-            groups = []
-            for group in optimizer.param_groups:
-                inside = [p for p in group["params"] if "_encoder." in names[p]]
-                outside = [p for p in group["params"] if "_encoder." not in names[p]]
-                groups += [{**group, "params": outside}, {**group, "params": inside, "lr": rate}]
-            optimizer.param_groups[:] = [group for group in groups if group["params"]]
+        names = {parameter: name for name, parameter in model.named_parameters()}
+        depths = encoder_depths(names.values())
+        groups: dict[tuple[int, float], dict[str, Any]] = {}
+        for number, group in enumerate(optimizer.param_groups):
+            for parameter in group["params"]:
+                rate = self._learning_rate(depths.get(names[parameter]))
+                groups.setdefault((number, rate), {**group, "lr": rate, "params": []})["params"].append(parameter)
+        optimizer.param_groups[:] = groups.values()
         return optimizer
+
+    def _learning_rate(self, depth: int | None) -> float:
+        """Of a parameter so many layers below its encoder's last one; `None` is outside of encoders."""
+        rate = self.args.learning_rate
+        if depth is None:
+            return rate
+        rate = rate if self.args.encoder_learning_rate is None else self.args.encoder_learning_rate
+        return rate if self.args.layer_decay is None else rate * self.args.layer_decay**depth
 
     def _metrics(self, output: EvalPrediction) -> dict[str, float]:
         labels, predictions = np.asarray(output.label_ids), np.asarray(output.predictions)
         labelled = labels != IGNORED
         figures = emotion_metrics(labels[labelled].tolist(), predictions[labelled].tolist(), self.names)
         return {name: figures[name] for name in ("accuracy", "weighted_f1", "macro_f1")}
+
+
+def encoder_depths(names: Iterable[str]) -> dict[str, int]:
+    """For the parameters of encoders, how many layers they lie below their encoder's last one.
+
+    Embeddings and convolutions lie below all layers, a last norm lies with the last layer.
+    """
+    places: dict[str, dict[str, int | None]] = {}
+    for name in names:
+        encoder, inside, rest = name.partition("_encoder.")
+        if inside:
+            layer = _LAYER.search(rest)
+            below = 0 if any(word in rest for word in _BELOW_LAYERS) else None
+            places.setdefault(encoder, {})[name] = int(layer[1]) + 1 if layer and below is None else below
+    depths: dict[str, int] = {}
+    for layers in places.values():
+        top = max((place for place in layers.values() if place is not None), default=0)
+        depths |= {name: top - (top if place is None else place) for name, place in layers.items()}
+    return depths
 
 
 def train(
@@ -99,10 +140,14 @@ def train(
 def build_processor(run: RunConfig) -> M2FNetProcessor:
     """The processor of a run, with the text encoder's tokenizer."""
     settings = dict(run.processor)
-    source = settings.pop("tokenizer", run.encoders.get("text"))
-    if source is None:
-        raise ValueError("A run needs a tokenizer, found no `encoders.text`; name one as `processor.tokenizer`.")
-    tokenizer = source if isinstance(source, PreTrainedTokenizerBase) else AutoTokenizer.from_pretrained(source)
+    tokenizer = settings.pop("tokenizer", run.encoders.get("text"))
+    if tokenizer is None and run.model.get("text_config") is not None:
+        raise ValueError(
+            "A run whose model reads text needs a tokenizer, found no `encoders.text`; name one as "
+            "`processor.tokenizer`."
+        )
+    if tokenizer is not None and not isinstance(tokenizer, PreTrainedTokenizerBase):
+        tokenizer = AutoTokenizer.from_pretrained(tokenizer)
     visual = run.model.get("visual_config") or {}
     faces = {name: visual[name] for name in ("num_action_units", "max_faces") if name in visual}
     return M2FNetProcessor(tokenizer, au_feature_extractor=AUFeatureExtractor(**faces), **settings)
@@ -117,6 +162,10 @@ def build_model(
         ValueError: where a causal model would read a context that holds future utterances.
     """
     settings = dict(run.model)
+    labels = [str(label) for label in settings.pop("labels", ())]
+    if labels:
+        settings["id2label"] = dict(enumerate(labels))
+        settings["label2id"] = {label: index for index, label in enumerate(labels)}
     if run.encoders:
         model = M2FNetForEmotionClassification.from_encoders(
             text=run.encoders.get("text"),

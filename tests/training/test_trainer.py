@@ -1,15 +1,22 @@
 """The project's own Trainer on a corpus in which each modality alone carries a part of the label."""
 
+import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny
 import torch
+from transformers import pipeline
 
 from m2fnet_hf import Dialogue, M2FNetForEmotionClassification, M2FNetProcessor, Utterance
 from m2fnet_hf.evaluation.evaluate import evaluate
 from m2fnet_hf.pipeline_m2fnet import MultimodalEmotionPipeline
+from m2fnet_hf.registration import TASK
 from m2fnet_hf.training.arguments import RunConfig
 from m2fnet_hf.training.trainer import EmotionTrainer, build_model, class_weights, train
 
@@ -172,3 +179,94 @@ def test_overrides_come_on_top(tmp_path: Path) -> None:
     assert (args.learning_rate, args.seed, args.eval_strategy) == (1e-4, 3, "no")
     with pytest.raises(ValueError, match="`training` has no argument learning_rat;"):
         RunConfig.load(path, ["training.learning_rat=1"]).training_arguments(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["bart", "bert", "roberta"])
+def test_lower_layers_learn_slower(tmp_path: Path, kind: str) -> None:
+    settings = run(("text", "audio"), encoder_learning_rate=1e-3, layer_decay=0.5, max_steps=1)
+    settings.model["text_config"] = tiny.text_config(kind).to_dict()
+    trainer = train(settings, corpus(2, seed=1), corpus(1, seed=2), tmp_path)
+    names = {parameter: name for name, parameter in trainer.model.named_parameters()}
+    rates = {names[p]: group["initial_lr"] for group in trainer.optimizer.param_groups for p in group["params"]}
+    assert len(rates) == sum(parameter.requires_grad for parameter in trainer.model.parameters())
+    for part, rate in (
+        ("text_encoder.*embed", 2.5e-4),
+        (r"text_encoder.*layers?\.0\.", 5e-4),
+        (r"text_encoder.*layers?\.1\.", 1e-3),
+        ("audio_encoder.*conv", 2.5e-4),
+        ("audio_encoder.encoder.layer_norm", 1e-3),
+        ("classifier", 3e-3),
+        (r"modalities.text.layers.0", 3e-3),
+    ):
+        found = [value for name, value in rates.items() if re.search(part, name)]
+        assert found == pytest.approx([rate] * len(found)), part
+        assert found, part
+
+
+def test_it_stops_when_dev_gets_no_better(tmp_path: Path) -> None:
+    settings = run(("visual",), num_train_epochs=30, early_stopping_patience=1, learning_rate=0.0)
+    trainer = train(settings, corpus(4, seed=1), corpus(2, seed=2), tmp_path)
+    assert trainer.state.epoch == 2
+
+
+def featured(dialogues: int, seed: int, utterances: int = 4) -> list[Dialogue]:
+    """Two classes told apart by the sum of a value of each modality's cached features."""
+    random = np.random.default_rng(seed)
+
+    def utterance() -> Utterance:
+        audio, visual = random.standard_normal(5), random.standard_normal(7)
+        label = ("calm", "stressed")[int(audio[0] + visual[0] > 0)]
+        return Utterance(audio_features=audio, visual_features=visual, label=label)
+
+    return [Dialogue([utterance() for _ in range(utterances)]) for _ in range(dialogues)]
+
+
+def test_own_features_labels_and_modalities_need_a_config_alone(tmp_path: Path) -> None:
+    settings = RunConfig(
+        model={
+            **{"labels": ["calm", "stressed"], "audio_feature_size": 5, "visual_feature_size": 7},
+            **{"hidden_size": 16, "num_hidden_layers": 1, "num_fusion_layers": 1, "num_attention_heads": 2},
+        },
+        training={**SETTINGS, "num_train_epochs": 15, "learning_rate": 5e-3},
+    )
+    train(settings, [*featured(80, seed=1), *featured(1, seed=4, utterances=300)], featured(10, seed=2), tmp_path)
+    pipe = pipeline(TASK, model=str(tmp_path))
+    figures = evaluate(pipe, featured(40, seed=3))
+    assert figures["accuracy"] > 0.85
+    assert figures["modalities"] == {"text": 0, "audio": 160, "visual": 160}
+    with pytest.raises(ValueError, match="must be one of calm, stressed, found 'angry'"):
+        train(settings, [Dialogue([{"audio_features": np.zeros(5), "label": "angry"}])], featured(1, 2), tmp_path / "x")
+
+
+PROCESSES = """
+import json, sys; sys.path[:0] = {paths!r}
+import torchvision_operators
+from pathlib import Path
+from test_trainer import corpus, run
+from m2fnet_hf.training.trainer import train
+size = int(sys.argv[2])
+settings = run(("text", "visual"), per_device_train_batch_size=size, max_steps=4, logging_steps=1, ddp_backend="gloo")
+settings.training["ddp_find_unused_parameters"] = True
+settings.model |= dict.fromkeys(("hidden_dropout", "attention_dropout", "classifier_dropout"), 0.0)
+settings.model["text_config"] |= dict.fromkeys(("dropout", "attention_dropout", "activation_dropout"), 0.0)
+trainer = train(settings, corpus(16, seed=1), corpus(2, seed=2), Path(sys.argv[1]))
+if trainer.is_world_process_zero():
+    losses = [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
+    Path(sys.argv[1], "said.json").write_text(json.dumps({{"world": trainer.args.world_size, "losses": losses}}))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
+    script = tmp_path / "learn.py"
+    script.write_text(PROCESSES.format(paths=[str(Path(__file__).parents[n]) for n in (0, 1)] + sys.path))
+    said = {}
+    for processes, size in ((1, 4), (2, 2)):
+        launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(processes), "--standalone"]
+        words = [*launch, str(script), str(tmp_path / str(processes)), str(size)]
+        ran = subprocess.run(words, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        assert ran.returncode == 0, ran.stderr[-2000:]
+        said[processes] = json.loads((tmp_path / str(processes) / "said.json").read_text())
+        assert said[processes]["world"] == processes
+    assert len(said[1]["losses"]) == 4
+    assert said[2]["losses"] == pytest.approx(said[1]["losses"], abs=2e-4)
