@@ -1,0 +1,1 @@
+"""The commands of `m2fnet`, a file for each kind of work; what they need is imported when they run."""

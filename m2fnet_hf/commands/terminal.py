@@ -1,0 +1,44 @@
+"""What a command says, and where."""
+
+import json
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+PACKAGE = __package__.partition(".")[0]
+
+
+def progress(items: Any, description: str = "", total: float | None = None) -> Any:
+    """A bar on standard error, where somebody looks at it."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(items, description, total, console=console, disable=not console.is_terminal)
+
+
+@contextmanager
+def remarks() -> Iterator[list[str]]:
+    """What the package warns of, gathered and then said."""
+    said: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            yield said
+        finally:
+            ours = [one for one in caught if PACKAGE in Path(one.filename).parts]
+            said += dict.fromkeys(str(one.message) for one in ours)
+            for sentence in said:
+                say(sentence)
+
+
+def say(sentence: str) -> None:
+    print(f"m2fnet: {sentence}", file=sys.stderr)
+
+
+def write_json(content: Any, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
