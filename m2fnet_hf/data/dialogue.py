@@ -38,6 +38,7 @@ class Utterance:
         face_times: times of the frames in the recording [F], in seconds.
         text_features, audio_features, visual_features: outputs of the encoders [D], instead of what they read.
         label: name of the emotion.
+        label_probabilities: what is believed of each label [C], in the model's order, for distillation.
         id: key of the utterance in its source, never an index.
         missing: why it lacks a modality, by `text`, `audio` or `visual`.
 
@@ -62,6 +63,7 @@ class Utterance:
     audio_features: np.ndarray | None = None
     visual_features: np.ndarray | None = None
     label: str | None = None
+    label_probabilities: np.ndarray | None = None
     id: str | int | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
 
@@ -148,6 +150,7 @@ class Dialogue:
     Args:
         utterances: [`Utterance`]s or dictionaries of their fields, one at least.
         id: key of the dialogue in its source.
+        recording: path of the one file that shows the whole dialogue, to whose times `start` and `end` refer.
 
     Raises:
         TypeError, ValueError: naming the utterance, what was expected and what was found.
@@ -155,6 +158,7 @@ class Dialogue:
 
     utterances: Sequence[Utterance | Mapping[str, Any]]
     id: str | int | None = None
+    recording: str | Path | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.utterances, (str, bytes, Mapping)) or not isinstance(self.utterances, Sequence):
@@ -165,13 +169,13 @@ class Dialogue:
 
     @classmethod
     def from_any(cls, source: "Dialogue | Mapping[str, Any] | Sequence[Any]") -> "Dialogue":
-        """A dialogue from itself, a dictionary with `utterances` (and `id`), or a sequence of utterances."""
+        """A dialogue from itself, a dictionary with `utterances` (`id`, `recording`), or a sequence of utterances."""
         if isinstance(source, cls):
             return source
         if isinstance(source, Mapping):
             if "utterances" not in source:
                 raise ValueError(f"A dialogue must hold `utterances`, found only {', '.join(map(str, source))}.")
-            return cls(source["utterances"], id=source.get("id"))
+            return cls(source["utterances"], id=source.get("id"), recording=source.get("recording"))
         return cls(source)  # type: ignore[arg-type]
 
     def __len__(self) -> int:

@@ -10,9 +10,9 @@ def test_every_form_is_one_dialogue() -> None:
         Utterance(text="Ho", speaker="Ben"),
         {"text": "Hi", "speaker": "Ann"},
     ]
-    dialogue = Dialogue.from_any({"utterances": utterances, "id": 4})
+    dialogue = Dialogue.from_any({"utterances": utterances, "id": 4, "recording": "talk.mp4"})
     assert Dialogue.from_any(dialogue) is dialogue
-    assert dialogue.id == 4
+    assert (dialogue.id, dialogue.recording) == (4, "talk.mp4")
     assert [u.text for u in Dialogue.from_any(utterances)] == ["Hi", "Ho", "Hi"]
     assert dialogue.speaker_ids == [0, 1, 0]
 
