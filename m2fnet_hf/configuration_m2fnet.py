@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -157,6 +158,9 @@ class M2FNetConfig(_StrictConfig):
         focal_gamma: exponent of the focal loss.
         class_weights: one weight per class in label order, rescaled to mean 1; `None` weighs all alike.
         label_smoothing: share of the target spread evenly over the classes.
+        softmax_temperature: the pipeline divides the logits by it before it makes probabilities of them; a fit on dev
+            data (`m2fnet_hf.evaluation.calibration`) makes these as high as they are right. It changes neither the
+            logits nor the labels. (The library refuses to save a config with a plain `temperature`.)
         freeze_text_encoder, freeze_audio_encoder: keep the pretrained encoders fixed, as the report does.
         layer_norm_eps: epsilon of the layer norms.
 
@@ -200,6 +204,7 @@ class M2FNetConfig(_StrictConfig):
         focal_gamma: float = 2.0,
         class_weights: Sequence[float] | None = None,
         label_smoothing: float = 0.0,
+        softmax_temperature: float = 1.0,
         freeze_text_encoder: bool = True,
         freeze_audio_encoder: bool = True,
         layer_norm_eps: float = 1e-5,
@@ -231,6 +236,7 @@ class M2FNetConfig(_StrictConfig):
         self.focal_gamma = focal_gamma
         self.class_weights = None if class_weights is None else [float(weight) for weight in class_weights]
         self.label_smoothing = label_smoothing
+        self.softmax_temperature = softmax_temperature
         self.freeze_text_encoder = freeze_text_encoder
         self.freeze_audio_encoder = freeze_audio_encoder
         self.layer_norm_eps = layer_norm_eps
@@ -294,6 +300,8 @@ class M2FNetConfig(_StrictConfig):
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or not 0 <= value < 1:
                 raise ValueError(f"`{name}` must lie in [0, 1), found {value!r}.")
+        if not isinstance(self.softmax_temperature, (int, float)) or not 0 < self.softmax_temperature < math.inf:
+            raise ValueError(f"`softmax_temperature` must be a number above 0, found {self.softmax_temperature!r}.")
         _require_choice("fusion", self.fusion, FUSIONS)
         _require_choice("loss", self.loss, LOSSES)
         if self.hidden_size % self.num_attention_heads or self.hidden_size % 2:

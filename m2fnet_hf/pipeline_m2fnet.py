@@ -28,9 +28,9 @@ class MultimodalEmotionPipeline(Pipeline):
 
     Args:
         inputs: a recording (video or sound, path or URL) with `transcript` or `asr`; or one dialogue (a `Dialogue`, a
-            list of utterances, which may each have a clip as `video`, a dictionary with `utterances`, or the path of a
-            transcript: SRT, VTT, csv or JSON); or a list, data set or generator of either, where a recording and its
-            transcript are a dictionary of `video` and `transcript`.
+            list of utterances, which may each have a clip as `video`, a dictionary with `utterances` and perhaps their
+            `recording`, or the path of a transcript: SRT, VTT, csv or JSON); or a list, data set or generator of
+            either, where a recording and its transcript are a dictionary of `video` and `transcript`.
         transcript: path or URL of the recording's transcript; a list for a list of recordings.
         asr: name of a speech recognition model, or the library's pipeline with one, for recordings without transcript.
         faces: what finds the faces: `pyfeat`, `pyfeat-v2`, `opencv`, another registered backend or its object, a csv or
@@ -131,7 +131,7 @@ class MultimodalEmotionPipeline(Pipeline):
         output = self.model(**batch["tensors"], output_attentions=return_attentions)
         return {
             "utterances": batch["utterances"],
-            "probabilities": output.logits.float().softmax(-1),
+            "probabilities": (output.logits.float() / self.model.config.softmax_temperature).softmax(-1),
             "modality_mask": output.modality_mask,
             "attentions": _attentions(output) if return_attentions else None,
             "weights": output.modality_weights if return_attentions else None,
@@ -212,7 +212,7 @@ class _Reader:
         self._observer: Any = None
 
     def __call__(self, source: Any) -> list[Any]:
-        recording = None
+        recording = _get(source, "recording") if _is_dialogue(source) else None
         if isinstance(source, (str, Path)) or (isinstance(source, Mapping) and "video" in source):
             open_source = _needs_package("media.source", f"Reading {_name(source)}").open_source
             source, recording = open_source(source, self.asr, self._cache())

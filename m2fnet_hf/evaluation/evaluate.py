@@ -1,39 +1,44 @@
 """A pipeline's predictions against the labels of dialogues."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ..data.collator import label_id
 from ..data.dialogue import Dialogue
+from ..processing_m2fnet import MODALITIES
+from .bootstrap import bootstrap_intervals
+from .breakdown import by_modalities, by_position, by_speaker
+from .calibration import calibration_metrics
 from .metrics import emotion_metrics
+from .records import Record, class_indices, label_names, predict_records, probability_matrix
 
 
-def evaluate(pipe: Any, dialogues: Sequence[Dialogue], progress: Any = iter) -> dict[str, Any]:
-    """Figures of a pipeline on labelled dialogues.
+def evaluate(
+    pipe: Any, dialogues: Sequence[Dialogue], progress: Callable[..., Iterable[Any]] | None = None
+) -> dict[str, Any]:
+    """[`figures_of`] what a pipeline predicts of labelled dialogues; for the arguments see [`predict_records`]."""
+    return figures_of(predict_records(pipe, dialogues, progress))
 
-    Args:
-        pipe: a `MultimodalEmotionPipeline`.
-        dialogues: utterances without a label are predicted, as context, but not counted.
-        progress: wraps the stream of predicted dialogues, to show how far it is.
+
+def figures_of(records: Sequence[Record]) -> dict[str, Any]:
+    """All figures of predictions, as JSON can hold them.
 
     Returns:
-        [`emotion_metrics`], and `modalities`: how many of the counted utterances were predicted with each.
+        [`emotion_metrics`]; `modalities`, how many utterances were predicted with each; `by_speaker`, `by_position` and
+        `by_modalities` (see `breakdown`); `calibration` ([`calibration_metrics`]); and `intervals`
+        ([`bootstrap_intervals`]).
 
     Raises:
-        ValueError: for a label that the model does not know, or where no utterance has one.
+        ValueError: without any prediction.
     """
-    config = pipe.model.config
-    labels, predictions, used = [], [], dict.fromkeys(("text", "audio", "visual"), 0)
-    truth = [[label_id(utterance.label, config.label_ids) for utterance in dialogue] for dialogue in dialogues]
-    if not any(label >= 0 for row in truth for label in row):
-        raise ValueError("An evaluation needs labelled utterances, found none.")
-    predicted: Iterable[list[dict[str, Any]]] = progress(pipe(dialogue for dialogue in dialogues))
-    for row, utterances in zip(truth, predicted, strict=True):
-        for label, utterance in zip(row, utterances, strict=True):
-            if label < 0:
-                continue
-            labels.append(label)
-            predictions.append(config.label_ids[utterance["label"]])
-            for modality in utterance["modalities"]:
-                used[modality] += 1
-    return {**emotion_metrics(labels, predictions, config.label_names), "modalities": used}
+    if not records:
+        raise ValueError("Figures need one prediction at least, found none.")
+    labels, predictions = class_indices(records)
+    return {
+        **emotion_metrics(labels, predictions, label_names(records)),
+        "modalities": {name: sum(name in record.modalities for record in records) for name in MODALITIES},
+        "by_speaker": by_speaker(records),
+        "by_position": by_position(records),
+        "by_modalities": by_modalities(records),
+        "calibration": calibration_metrics(probability_matrix(records), labels),
+        "intervals": bootstrap_intervals(records),
+    }

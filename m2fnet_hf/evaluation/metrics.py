@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
+import numpy as np
+
+HEADLINE = ("accuracy", "weighted_f1", "macro_f1")
 
 
-def emotion_metrics(labels: Sequence[int], predictions: Sequence[int], names: Sequence[str]) -> dict[str, Any]:
+def emotion_metrics(
+    labels: Sequence[int] | np.ndarray, predictions: Sequence[int] | np.ndarray, names: Sequence[str]
+) -> dict[str, Any]:
     """Weighted F1 (the field's headline), accuracy, macro F1 and each class of `names`.
 
     Args:
@@ -15,7 +19,8 @@ def emotion_metrics(labels: Sequence[int], predictions: Sequence[int], names: Se
 
     Returns:
         `accuracy`, `weighted_f1`, `macro_f1`, `per_class` (precision, recall, f1 by name), `support` (utterances by
-        name). A class that never occurs and is never predicted has F1 0.
+        name) and `confusion` (rows are labels, columns predictions). A class that never occurs and is never predicted
+        has F1 0.
 
     Raises:
         ValueError: without any label, or where the lengths differ.
@@ -24,16 +29,47 @@ def emotion_metrics(labels: Sequence[int], predictions: Sequence[int], names: Se
         raise ValueError(
             f"Metrics need as many predictions as labels and one at least, found {len(predictions)} and {len(labels)}."
         )
-    classes = list(range(len(names)))
-    options = {"labels": classes, "zero_division": 0.0}
-    precision, recall, f1, support = precision_recall_fscore_support(labels, predictions, **options)
+    confusion = confusion_matrix(labels, predictions, len(names))
+    per_class = class_figures(confusion)
     return {
-        "accuracy": float(accuracy_score(labels, predictions)),
-        "weighted_f1": float(f1_score(labels, predictions, average="weighted", **options)),
-        "macro_f1": float(f1_score(labels, predictions, average="macro", **options)),
-        "per_class": {
-            name: {"precision": float(precision[i]), "recall": float(recall[i]), "f1": float(f1[i])}
-            for i, name in enumerate(names)
-        },
-        "support": {name: int(support[i]) for i, name in enumerate(names)},
+        **{name: float(figure) for name, figure in headline(confusion).items()},
+        "per_class": {name: {key: float(per_class[key][i]) for key in per_class} for i, name in enumerate(names)},
+        "support": dict(zip(names, confusion.sum(1).tolist(), strict=True)),
+        "confusion": confusion.tolist(),
     }
+
+
+def confusion_matrix(
+    labels: Sequence[int] | np.ndarray, predictions: Sequence[int] | np.ndarray, classes: int
+) -> np.ndarray:
+    """Utterances [C, C] by label (row) and prediction (column)."""
+    counts = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(counts, (np.asarray(labels), np.asarray(predictions)), 1)
+    return counts
+
+
+def class_figures(confusion: np.ndarray) -> dict[str, np.ndarray]:
+    """`precision`, `recall` and `f1` [..., C] of confusion matrices [..., C, C]."""
+    right = np.diagonal(confusion, axis1=-2, axis2=-1)
+    labelled, predicted = confusion.sum(-1), confusion.sum(-2)
+    return {
+        "precision": _share(right, predicted),
+        "recall": _share(right, labelled),
+        "f1": _share(2 * right, labelled + predicted),
+    }
+
+
+def headline(confusion: np.ndarray) -> dict[str, np.ndarray]:
+    """`accuracy`, `weighted_f1` and `macro_f1` [...] of confusion matrices [..., C, C]."""
+    f1, labelled = class_figures(confusion)["f1"], confusion.sum(-1)
+    total = labelled.sum(-1)
+    return {
+        "accuracy": _share(np.trace(confusion, axis1=-2, axis2=-1), total),
+        "weighted_f1": _share((f1 * labelled).sum(-1), total),
+        "macro_f1": f1.mean(-1),
+    }
+
+
+def _share(part: Any, whole: Any) -> np.ndarray:
+    """Quotients, 0 where there is nothing to share, as scikit-learn does with `zero_division=0`."""
+    return part / np.maximum(whole, 1)

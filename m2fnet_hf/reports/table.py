@@ -33,20 +33,30 @@ def prediction_table(predictions: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def figures_table(figures: Mapping[str, Any]) -> Table:
-    """Each class and the averages, in per cent."""
+    """Each class and the averages, in per cent, with 95 % intervals over dialogues; and the calibration error."""
     table = Table(box=None, pad_edge=False)
     table.add_column("Emotion")
-    for name in ("Precision", "Recall", "F1", "Utterances"):
-        table.add_column(name, justify="right")
+    for name in ("Precision", "Recall", "F1", "95 %", "Utterances"):
+        table.add_column(name, justify="right", no_wrap=True)
+    intervals = figures["intervals"] or {"f1": {}}
     for name, figure in figures["per_class"].items():
-        cells = (f"{100 * figure[key]:.2f}" for key in ("precision", "recall", "f1"))
-        table.add_row(name, *cells, str(figures["support"][name]))
+        cells = (_per_cent(figure[key]) for key in ("precision", "recall", "f1"))
+        table.add_row(name, *cells, _interval(intervals["f1"].get(name)), str(figures["support"][name]))
     table.add_section()
     total = str(sum(figures["support"].values()))
-    for name in ("weighted_f1", "macro_f1"):
-        table.add_row(name.replace("_", " "), "", "", f"{100 * figures[name]:.2f}", total)
-    table.add_row("accuracy", "", "", f"{100 * figures['accuracy']:.2f}", total)
+    for name in ("weighted_f1", "macro_f1", "accuracy"):
+        row = (_per_cent(figures[name]), _interval(intervals.get(name)), total)
+        table.add_row(name.replace("_", " "), "", "", *row)
+    table.add_row("calibration error", "", "", _per_cent(figures["calibration"]["ece"]), "", total)
     return table
+
+
+def _per_cent(share: float) -> str:
+    return f"{100 * share:.2f}"
+
+
+def _interval(ends: Sequence[float] | None) -> str:
+    return "" if ends is None else f"{100 * ends[0]:.1f}-{100 * ends[1]:.1f}"
 
 
 def reads_only(modalities: Sequence[str]) -> str | None:

@@ -1,0 +1,132 @@
+"""Whether probabilities are as high as predictions are right, and the temperature that brings them there."""
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..data.dialogue import Dialogue
+from .records import class_indices, predict_records, probability_matrix
+
+BINS = 15
+TEMPERATURES = (0.05, 20.0)
+_LEAST = float(np.finfo(np.float32).tiny)  # a pipeline's probabilities are single precision
+
+
+def calibration_metrics(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """How far probabilities [N, C] are from what happens.
+
+    Args:
+        labels: class indices [N].
+
+    Returns:
+        `ece`, the expected calibration error of the most probable class over 15 bins of equal width; `nll`, the mean
+        negative log likelihood in nats; `brier`, the mean squared distance to the label (0 to 2); and `reliability`,
+        per bin `low`, `high`, `utterances`, mean `confidence` and `accuracy`. A bin without utterances is absent.
+    """
+    chosen = probabilities.argmax(1)
+    confidence, right = probabilities.max(1), chosen == labels
+    table = _reliability(confidence, right)
+    gaps = (row["utterances"] * abs(row["confidence"] - row["accuracy"]) for row in table)
+    return {
+        "ece": sum(gaps) / len(labels),
+        "nll": float(-_log(probabilities)[np.arange(len(labels)), labels].mean()),
+        "brier": float(np.square(probabilities - np.eye(probabilities.shape[1])[labels]).sum(1).mean()),
+        "reliability": table,
+    }
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The temperature, from 0.05 to 20, whose softmax of `logits / temperature` has the least negative log likelihood.
+
+    Args:
+        logits: [N, C]; logarithms of probabilities do as well.
+        labels: class indices [N], never those of the test split.
+    """
+    # In the inverse temperature the likelihood has one optimum, where its slope changes sign: halving cannot miss it.
+    low, high = map(math.log, TEMPERATURES)
+    while high - low > 1e-6:
+        middle = (high + low) / 2
+        if _slope(logits, labels, math.exp(middle)) > 0:
+            low = middle
+        else:
+            high = middle
+    return math.exp((high + low) / 2)
+
+
+def calibrate(
+    pipe: Any, dialogues: Sequence[Dialogue], progress: Callable[..., Iterable[Any]] | None = None
+) -> dict[str, Any]:
+    """The temperature for a `MultimodalEmotionPipeline`, which is left as it is: store it with [`set_temperature`].
+
+    Args:
+        dialogues: labelled ones of the dev split, never of test.
+        progress: wraps the predicted dialogues, as `rich.progress.track` does.
+
+    Returns:
+        `temperature`, and [`calibration_metrics`] `before` (with the temperature that the model has) and `after`.
+
+    Raises:
+        ValueError: for a label that the model does not know, or where no utterance has one.
+    """
+    records = predict_records(pipe, dialogues, progress)
+    labels, probabilities = class_indices(records)[0], probability_matrix(records)
+    logits = pipe.model.config.softmax_temperature * _log(probabilities)
+    temperature = fit_temperature(logits, labels)
+    return {
+        "temperature": temperature,
+        "before": calibration_metrics(probabilities, labels),
+        "after": calibration_metrics(softmax(logits / temperature), labels),
+    }
+
+
+def set_temperature(folder: str | Path, temperature: float) -> None:
+    """Write `softmax_temperature` into the `config.json` of a checkpoint, and nothing else.
+
+    Raises:
+        FileNotFoundError: without that file.
+        ValueError: for a temperature that is not above 0.
+    """
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"A temperature must be a number above 0, found {temperature}; take what `calibrate` gives.")
+    path = Path(folder) / "config.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"A checkpoint must hold its config.json, found none in {folder}; check the folder.")
+    settings = {**json.loads(path.read_text(encoding="utf-8")), "softmax_temperature": temperature}
+    temporary = path.with_suffix(".part")
+    temporary.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities [N, C]."""
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    return powers / powers.sum(1, keepdims=True)
+
+
+def _slope(logits: np.ndarray, labels: np.ndarray, temperature: float) -> float:
+    """Of the negative log likelihood by the inverse temperature: the expected logits less those of the labels."""
+    expected = (softmax(logits / temperature) * logits).sum(1)
+    return float((expected - logits[np.arange(len(labels)), labels]).mean())
+
+
+def _reliability(confidence: np.ndarray, right: np.ndarray) -> list[dict[str, Any]]:
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    return [
+        {
+            "low": number / BINS,
+            "high": (number + 1) / BINS,
+            "utterances": int((bins == number).sum()),
+            "confidence": float(confidence[bins == number].mean()),
+            "accuracy": float(right[bins == number].mean()),
+        }
+        for number in np.unique(bins).tolist()
+    ]
+
+
+def _log(probabilities: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(probabilities, _LEAST))
