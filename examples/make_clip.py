@@ -71,11 +71,11 @@ def make_clip(
         sound = np.concatenate([sound, speech, silence])
     rate = Fraction(fps).limit_denominator(1001)
     count = math.ceil(len(sound) / SAMPLING_RATE * rate)
-    _encode(path, (draw(float(n / rate), sides, times, size) for n in range(count)), sound, rate, size)
+    encode(path, (draw(float(n / rate), sides, times, size) for n in range(count)), sound, rate, size)
     return times
 
 
-def _encode(
+def encode(
     path: Path, pictures: Iterable[Image.Image], sound: np.ndarray, rate: Fraction, size: tuple[int, int]
 ) -> None:
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as target:

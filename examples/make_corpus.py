@@ -16,7 +16,7 @@ from random import Random
 from typing import NamedTuple
 
 import numpy as np
-from make_clip import FACE, FACE_HEIGHT, PHOTOGRAPH, SAMPLING_RATE, _encode, speak
+from make_clip import FACE, FACE_HEIGHT, PHOTOGRAPH, SAMPLING_RATE, encode, speak
 from PIL import Image, ImageEnhance, ImageOps
 
 from m2fnet_hf.data.meld import CLIP_FOLDERS
@@ -141,7 +141,7 @@ def make_clip(path: Path, row: Row) -> None:
     sound = say(row.text, row.speaker, row.emotion)
     count = int(len(sound) / SAMPLING_RATE * FRAME_RATE) + 1
     pictures = (draw_face(row.speaker, row.emotion, 4 * (number % 3 - 1)) for number in range(count))
-    _encode(path, pictures, sound, FRAME_RATE, SIZE)
+    encode(path, pictures, sound, FRAME_RATE, SIZE)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The command line: `m2fnet predict | annotate | train | evaluate`."""
+"""The command line, `m2fnet COMMAND`."""
 
 import argparse
 import os

@@ -489,15 +489,27 @@ class M2FNetModel(M2FNetPreTrainedModel):
             visual_attentions=_requested(cross.get("visual"), output_attentions),
         )
 
+    def get_text_features(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        pooling_mask: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Tokens [B, U, T] to what the model takes as `text_features` [B, U, D]; zero where there are no words."""
+        return self._encoded("text", input_ids, attention_mask, pooling_mask)
+
     def get_audio_features(
         self, input_values: torch.Tensor, audio_attention_mask: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Sound [B, U, S] to what the model takes as `audio_features` [B, U, D]; zero where there is no sound."""
-        wanted = torch.ones(input_values.shape[:2], dtype=torch.bool, device=input_values.device)
-        inputs = (input_values, audio_attention_mask)
-        features, _ = self._features("audio", inputs, (None, None), wanted)
+        return self._encoded("audio", input_values, audio_attention_mask)
+
+    def _encoded(self, modality: str, values: torch.Tensor, *masks: torch.Tensor | None) -> torch.Tensor:
+        wanted = torch.ones(values.shape[:2], dtype=torch.bool, device=values.device)
+        features, _ = self._features(modality, (values, *masks), (None, None), wanted)
         if features is None:
-            return input_values.new_zeros(*wanted.shape, self.config.feature_sizes["audio"])
+            size = self.config.feature_sizes[modality]
+            return torch.zeros(*wanted.shape, size, dtype=self._dtype, device=wanted.device)
         return features
 
     def _features(
@@ -691,9 +703,10 @@ class M2FNetForEmotionClassification(M2FNetPreTrainedModel):
         """A new model around pretrained encoders.
 
         Args:
-            text, audio: model name or directory of a pretrained encoder, or `None` for a model without it.
+            text, audio: model name or directory of a pretrained encoder.
             visual: [`M2FNetVisualConfig`] or its arguments, `None` for a model without faces.
-            text_config, audio_config: values that replace those of the pretrained encoders' configs, such as dropouts.
+            text_config, audio_config: values that replace those of the pretrained encoders' configs, such as dropouts;
+                where no pretrained encoder is named, the whole config of one that starts from random weights.
             dtype: type of all weights.
             config: any other argument of [`M2FNetConfig`].
         """
@@ -702,7 +715,8 @@ class M2FNetForEmotionClassification(M2FNetPreTrainedModel):
             for modality, name, overrides in (("text", text, text_config), ("audio", audio, audio_config))
             if name is not None
         }
-        configs: dict[str, Any] = {f"{modality}_config": encoder.config for modality, encoder in encoders.items()}
+        configs: dict[str, Any] = {"text_config": text_config, "audio_config": audio_config}
+        configs |= {f"{modality}_config": encoder.config for modality, encoder in encoders.items()}
         model: Any = cls(M2FNetConfig(**configs, visual_config=visual, **config))
         model.to(dtype)
         for modality, encoder in encoders.items():

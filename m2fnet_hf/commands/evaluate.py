@@ -1,39 +1,74 @@
-"""`m2fnet evaluate`."""
+"""`m2fnet evaluate` and `m2fnet calibrate`: a model against labels."""
 
 import argparse
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..registration import DEFAULT_CHECKPOINT
+from .data import add_data, read_splits, split_of
 from .model import add_model, load_pipeline
-from .terminal import progress, write_json
+from .terminal import progress, remarks, write_json
 from .train import TRAIN_EXTRA
 
 
 def add(commands: Any) -> None:
-    """Add the command."""
-    evaluate = commands.add_parser("evaluate", help="measure a model on MELD")
-    evaluate.add_argument("--meld", type=Path, required=True, metavar="FOLDER", help="holds test_sent_emo.csv, ...")
+    """Add the two commands."""
+    evaluate = commands.add_parser("evaluate", help="measure a model")
+    add_data(evaluate)
     evaluate.add_argument("--split", choices=("train", "dev", "test"), default="test", help="default: test")
     evaluate.add_argument("--output", type=Path, metavar="FILE", help="write the figures to this JSON file")
+    evaluate.add_argument("--predictions", type=Path, metavar="FILE", help="write each prediction, as JSON lines")
+    evaluate.add_argument("--figures", type=Path, metavar="FOLDER", help="draw the figures there")
     add_model(evaluate)
     evaluate.set_defaults(command=_evaluate)
 
+    calibrate = commands.add_parser("calibrate", help="fit a model's temperature on dev and store it in the model")
+    add_data(calibrate)
+    calibrate.add_argument("--model", type=Path, required=True, metavar="FOLDER", help="the model that is changed")
+    calibrate.add_argument("--output", type=Path, metavar="FILE", help="write the figures to this JSON file")
+    calibrate.set_defaults(command=_calibrate)
+
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from ..data.meld import load_meld_split
     from ..reports.table import figures_table, show
 
     try:
-        from ..evaluation.evaluate import evaluate
+        from ..evaluation.evaluate import figures_of
+        from ..evaluation.records import predict_records, write_records
     except ImportError as error:
         raise ImportError(f"Evaluation needs {error.name}: {TRAIN_EXTRA}") from None
-    dialogues = load_meld_split(options.meld, options.split)
-    pipe = load_pipeline(options.model, batch_size=8)
-    bar = partial(progress, total=len(dialogues), description="Dialogues")
-    figures = evaluate(pipe, dialogues, progress=bar)
-    results = {"model": options.model or DEFAULT_CHECKPOINT.name, "dataset": "MELD", "split": options.split, **figures}
+    with remarks():
+        dialogues = split_of(read_splits(options, options.split), options.split)
+        pipe = load_pipeline(options.model, batch_size=8)
+        records = predict_records(pipe, dialogues, progress)
+    figures = figures_of(records)
+    dataset = next(name for name in ("meld", "iemocap", "data", "features") if getattr(options, name) is not None)
+    model = options.model or DEFAULT_CHECKPOINT.name
+    results = {"model": model, "dataset": dataset.upper(), "split": options.split, **figures}
     show(figures_table(results))
+    if options.output is not None:
+        write_json(results, options.output)
+    if options.predictions is not None:
+        write_records(records, options.predictions)
+    if options.figures is not None:
+        from ..evaluation.figures import write_figures
+
+        write_figures(results, options.figures)
+
+
+def _calibrate(options: argparse.Namespace) -> None:
+    try:
+        from ..evaluation.calibration import calibrate, set_temperature
+    except ImportError as error:
+        raise ImportError(f"Calibration needs {error.name}: {TRAIN_EXTRA}") from None
+    with remarks():
+        dialogues = split_of(read_splits(options, "dev"), "dev")
+        results = calibrate(load_pipeline(str(options.model), batch_size=8), dialogues, progress)
+    set_temperature(options.model, results["temperature"])
+    for when in ("before", "after"):
+        print(
+            f"{when}: expected calibration error {results[when]['ece']:.4f}, log likelihood {-results[when]['nll']:.4f}"
+        )
+    print(f"The temperature {results['temperature']:.3f} is in {options.model / 'config.json'}")
     if options.output is not None:
         write_json(results, options.output)

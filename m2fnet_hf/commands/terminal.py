@@ -25,7 +25,7 @@ def remarks() -> Iterator[list[str]]:
     """What the package warns of, gathered and then said."""
     said: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
+        warnings.simplefilter("default", UserWarning)
         try:
             yield said
         finally:

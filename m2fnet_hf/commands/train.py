@@ -1,31 +1,144 @@
-"""`m2fnet train`."""
+"""`m2fnet extract | train | train-extractor | search | ablate`: from a data set to models and figures."""
 
 import argparse
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from .data import add_data, read_splits, split_of
+from .terminal import progress, remarks
 
 TRAIN_EXTRA = "pip install 'm2fnet-hf[train]'"
 
 
 def add(commands: Any) -> None:
-    """Add the command."""
-    train = commands.add_parser("train", help="train a model on MELD")
-    train.add_argument("config", type=Path, help="YAML file of the run, such as examples/configs/meld-mini.yaml")
-    train.add_argument("overrides", nargs="*", metavar="section.key=value", help="change one setting of the file")
-    train.add_argument("--meld", type=Path, required=True, metavar="FOLDER", help="holds train_sent_emo.csv, ...")
-    train.add_argument("--output", type=Path, metavar="FOLDER", help="default: runs/ and the name of the file")
-    train.set_defaults(command=_train)
+    """Add the commands."""
+    extract = _command(
+        commands, "extract", "run encoders and face stage over a data set once", _extract, features=False
+    )
+    extract.add_argument("--faces", metavar="NAME", help="as for predict; default: the backend that the model names")
+    extract.add_argument("--frame-rate", type=float, default=2.0, metavar="N", help="frames looked at a second (2)")
+    extract.add_argument("--half", action="store_true", help="store half precision")
+
+    _command(commands, "train", "train a model", _train)
+
+    extractor = _command(commands, "train-extractor", "train one encoder by the triplet loss", _train_extractor)
+    extractor.add_argument("--modality", choices=("text", "audio", "visual"), required=True)
+
+    search = _command(commands, "search", "search for better settings on dev", _search)
+    search.add_argument("--space", type=Path, required=True, metavar="YAML", help="examples/configs/search.yaml")
+    search.add_argument("--trials", type=int, default=20, metavar="N", help="in all (20)")
+    search.add_argument("--seed", type=int, default=0, metavar="N", help="of the choice of settings (0)")
+
+    ablate = _command(commands, "ablate", "measure what each part contributes", _ablate)
+    ablate.add_argument(
+        "--grid", type=Path, metavar="YAML", help="default: the paper's tables; examples/configs/ablation.yaml"
+    )
+    ablate.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each row (3)")
+    ablate.add_argument("--figures", action="store_true", help="also draw the table")
+
+
+def _command(
+    commands: Any, name: str, purpose: str, run: Callable[[argparse.Namespace], None], features: bool = True
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=purpose)
+    parser.add_argument("config", type=Path, help="YAML file of the run, such as examples/configs/meld-mini.yaml")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="change one setting of the file")
+    add_data(parser, features)
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: runs/ and the name of the file")
+    parser.set_defaults(command=run)
+    return parser
+
+
+def _extract(options: argparse.Namespace) -> None:
+    from transformers import set_seed
+
+    trainer, extraction = _needed("trainer"), _needed("extraction")
+    run = _needed("arguments").RunConfig.load(options.config, options.overrides)
+    set_seed(run.training_arguments(_output(options)).seed)  # as in training, for encoders without pretrained weights
+    processor = trainer.build_processor(run)
+    model = trainer.build_model(run, processor)
+    with remarks():
+        summary = extraction.extract(
+            model,
+            processor,
+            read_splits(options),
+            _output(options),
+            faces=options.faces,
+            frame_rate=options.frame_rate,
+            dtype="float16" if options.half else "float32",
+            progress=progress,
+        )
+    for split, counts in summary.splits.items():
+        print(f"{split}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    print(f"Features are in {summary.folder}; train on them with --features {summary.folder}.")
 
 
 def _train(options: argparse.Namespace) -> None:
-    from ..data.meld import load_meld_split
+    run = _run(options)
+    with remarks():
+        splits, output = read_splits(options), _output(options)
+        _needed("trainer").train(run, split_of(splits, "train"), split_of(splits, "dev"), output)
+    print(f"The best epoch on dev is in {output}; `m2fnet evaluate --model {output} ...` reads test.")
 
+
+def _train_extractor(options: argparse.Namespace) -> None:
+    extractor = _needed("extractor")
+    run = extractor.ExtractorConfig.load(options.config, options.overrides)
+    with remarks():
+        splits, output = read_splits(options), _output(options)
+        train, dev = split_of(splits, "train"), split_of(splits, "dev")
+        results = extractor.train_extractor(run, options.modality, train, dev, output, progress=progress)
+    for when in ("before", "after"):
+        print(f"{when}: " + ", ".join(f"{name} {value:.3f}" for name, value in results[when].items()))
+    print(f"The encoder is in {output}; a run reads it as encoders.{options.modality}={output}.")
+
+
+def _search(options: argparse.Namespace) -> None:
+    search, run = _needed("search"), _run(options)
+    splits = read_splits(options)
+    best = search.search(
+        run,
+        search.load_space(options.space),
+        split_of(splits, "train"),
+        split_of(splits, "dev"),
+        _output(options),
+        trials=options.trials,
+        seed=options.seed,
+    )
+    print(f"Weighted F1 on dev {best['weighted_f1']:.4f} with {best['settings']}; train it as {best['run']}.")
+
+
+def _ablate(options: argparse.Namespace) -> None:
+    from ..reports.table import show
+
+    ablation, run = _needed("ablation"), _run(options)
+    grid = ablation.default_grid(run) if options.grid is None else ablation.load_grid(options.grid)
+    if options.grid is None and options.features is not None:
+        grid.pop("context", None)  # features have the context that they were made with
+    splits, output = read_splits(options), _output(options)
+    parts = [split_of(splits, name) for name in ("train", "dev", "test")]
+    result = ablation.ablate(run, grid, *parts, output, seeds=range(options.seeds), progress=progress)
+    show(ablation.ablation_table(result))
+    print(f"\nWritten to {output / 'ablation.json'}")
+
+
+def _run(options: argparse.Namespace) -> Any:
+    """The settings of a run; appearance was fitted where the features were made."""
+    run = _needed("arguments").RunConfig.load(options.config, options.overrides)
+    if options.features is not None:
+        run.processor.setdefault("appearance", str(options.features))
+    return run
+
+
+def _output(options: argparse.Namespace) -> Path:
+    return options.output or Path("runs") / options.config.stem
+
+
+def _needed(module: str) -> Any:
+    """A module of `training`, which needs an extra."""
     try:
-        from ..training.arguments import RunConfig
-        from ..training.trainer import train
+        return import_module(f"..training.{module}", __package__)
     except ImportError as error:
         raise ImportError(f"Training needs {error.name}: {TRAIN_EXTRA}") from None
-    run = RunConfig.load(options.config, options.overrides)
-    output = options.output or Path("runs") / options.config.stem
-    train(run, load_meld_split(options.meld, "train"), load_meld_split(options.meld, "dev"), output)
-    print(f"The best epoch on dev is in {output}; `m2fnet evaluate --model {output} --meld ...` reads test.")

@@ -71,7 +71,7 @@ class Observer:
             UserWarning: what could not be read of it.
         """
         if recording is not None:
-            return Dialogue(self._observe(list(dialogue), Path(recording)), id=dialogue.id)
+            return Dialogue(self._observe(list(dialogue), Path(recording)), id=dialogue.id, recording=recording)
         observed: list[Utterance] = []
         people = 0
         for utterance in dialogue:

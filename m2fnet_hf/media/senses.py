@@ -55,7 +55,7 @@ def observer_for(
     )
     if observer.listen and encode_sound:
         observer.hear = _Hearing(model, processor)
-        observer.settings["audio"] = _fingerprint(
+        observer.settings["audio"] = fingerprint(
             model.base_model.audio_encoder, [processor.feature_extractor.to_dict(), config.num_blocks, str(model.dtype)]
         )
     if faces is not None and str(faces) != NO_FACES:
@@ -129,7 +129,7 @@ class _Describing:
         return self.extractor.project(describe(image, faces, geometry=self.extractor.geometry))
 
 
-def _fingerprint(module: nn.Module, settings: Any) -> str:
+def fingerprint(module: nn.Module, settings: Any) -> str:
     """A hash of weights and settings."""
     digest = blake2b(json.dumps(settings, sort_keys=True, default=str).encode(), digest_size=16)
     for name, tensor in module.state_dict().items():

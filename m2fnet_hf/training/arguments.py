@@ -21,12 +21,16 @@ class EmotionTrainingArguments(TrainingArguments):
         layer_decay: factor from each layer of an encoder to the one below it, on its learning rate (Howard and Ruder,
             2018; as in BERT's fine-tuning by Sun et al., 2019); the last layer has the full rate.
         early_stopping_patience: stop after so many evaluations without a better `metric_for_best_model` on dev.
+        teachers: folders or names of models whose mean probabilities on the training data are targets as well.
+        teachers_share: of the loss, 0 to 1; the labels have the rest.
         balance_classes: weigh each class by the inverse of its share of the training split, as the report does.
     """
 
     encoder_learning_rate: float | None = field(default=None, metadata={"help": "Learning rate of the encoders."})
     layer_decay: float | None = field(default=None, metadata={"help": "Factor from one layer to the one below."})
     early_stopping_patience: int | None = field(default=None, metadata={"help": "Evaluations without a better one."})
+    teachers: list[str] | None = field(default=None, metadata={"help": "Models to learn from."})
+    teachers_share: float = field(default=0.5, metadata={"help": "Share of the loss to the teachers' targets."})
     balance_classes: bool = field(default=False, metadata={"help": "Weigh classes by their inverse frequency."})
 
 
@@ -37,14 +41,17 @@ class RunConfig:
     Args:
         encoders: pretrained `text` and `audio` encoders, by name or directory.
         model: arguments of [`M2FNetConfig`]; `labels` is a list of the labels in place of `id2label`.
-        processor: arguments of [`M2FNetProcessor`], and `tokenizer` where it is not the text encoder's own.
+        processor: arguments of [`M2FNetProcessor`], `tokenizer` where it is not the text encoder's own, and for a model
+            that reads appearance `geometry` and the folder with the fitted components (`appearance`).
         training: arguments of [`EmotionTrainingArguments`].
+        media: how recordings are read, where the data has some: `faces`, `frame_rate` and `cache` as for the pipeline.
     """
 
     encoders: dict[str, str] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
     processor: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
+    media: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: str | Path, overrides: Sequence[str] = ()) -> "RunConfig":

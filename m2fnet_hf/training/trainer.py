@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,14 @@ from ..configuration_m2fnet import M2FNetConfig
 from ..data.collator import DialogueCollator, label_id
 from ..data.dialogue import Dialogue
 from ..evaluation.metrics import emotion_metrics
-from ..feature_extraction_m2fnet import AUFeatureExtractor
+from ..feature_extraction_m2fnet import GEOMETRY_SIZE, AppearanceFeatureExtractor, AUFeatureExtractor
 from ..losses import IGNORED
 from ..modeling_m2fnet import M2FNetForEmotionClassification
 from ..processing_m2fnet import M2FNetProcessor, check_causal
 from .arguments import EmotionTrainingArguments, RunConfig
+from .distillation import distillation_loss, taught
+from .extraction import check_features
+from .recordings import ObservedDialogues, with_recordings
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers?|h|blocks?)\.(\d+)\.")
 _BELOW_LAYERS = ("embed", "feature_extractor", "feature_projection")
@@ -38,7 +41,7 @@ class EmotionTrainer(Trainer):
     """Trainer with a learning rate of its own for the encoders, judged by weighted F1.
 
     Args:
-        model, args, train_dataset, eval_dataset: as of Trainer; the data sets are lists of [`Dialogue`].
+        model, args, train_dataset, eval_dataset: as of Trainer; the data sets are sequences of [`Dialogue`].
         processor: [`M2FNetProcessor`], saved with every checkpoint.
     """
 
@@ -47,8 +50,8 @@ class EmotionTrainer(Trainer):
         model: M2FNetForEmotionClassification,
         args: EmotionTrainingArguments,
         processor: M2FNetProcessor,
-        train_dataset: Sequence[Dialogue],
-        eval_dataset: Sequence[Dialogue],
+        train_dataset: Sequence[Dialogue] | ObservedDialogues,
+        eval_dataset: Sequence[Dialogue] | ObservedDialogues,
         **kwargs: Any,
     ) -> None:
         self.args: EmotionTrainingArguments
@@ -90,6 +93,22 @@ class EmotionTrainer(Trainer):
         rate = rate if self.args.encoder_learning_rate is None else self.args.encoder_learning_rate
         return rate if self.args.layer_decay is None else rate * self.args.layer_decay**depth
 
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> Any:
+        """The model's loss on the labels, mixed with that on the teachers' probabilities where there are any."""
+        beliefs = inputs.pop("label_probabilities", None)
+        loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
+        if beliefs is not None:
+            share = self.args.teachers_share
+            taught = distillation_loss(outputs["logits"], beliefs, inputs["labels"], num_items_in_batch)
+            loss = (1 - share) * loss + share * taught
+        return (loss, outputs) if return_outputs else loss
+
     def _metrics(self, output: EvalPrediction) -> dict[str, float]:
         labels, predictions = np.asarray(output.label_ids), np.asarray(output.predictions)
         labelled = labels != IGNORED
@@ -127,7 +146,12 @@ def train(
     set_seed(args.seed)
     processor = build_processor(run)
     model = build_model(run, processor, train_dialogues if args.balance_classes else None)
-    trainer = EmotionTrainer(model, args, processor, train_dialogues, dev_dialogues)
+    for split in (train_dialogues, dev_dialogues):
+        check_features(split, model, processor)
+    if args.teachers:
+        train_dialogues = taught(train_dialogues, args.teachers, model.config)
+    seen = [with_recordings(split, model, processor, run.media) for split in (train_dialogues, dev_dialogues)]
+    trainer = EmotionTrainer(model, args, processor, *seen)
     trainer.train(resume_from_checkpoint=get_last_checkpoint(output_dir) if Path(output_dir).is_dir() else None)
     trainer.save_model()
     (Path(output_dir) / "run.json").write_text(json.dumps(asdict(run), indent=2, default=str) + "\n")
@@ -148,9 +172,28 @@ def build_processor(run: RunConfig) -> M2FNetProcessor:
         )
     if tokenizer is not None and not isinstance(tokenizer, PreTrainedTokenizerBase):
         tokenizer = AutoTokenizer.from_pretrained(tokenizer)
+    appearance = settings.pop("appearance", None)
     visual = run.model.get("visual_config") or {}
     faces = {name: visual[name] for name in ("num_action_units", "max_faces") if name in visual}
-    return M2FNetProcessor(tokenizer, au_feature_extractor=AUFeatureExtractor(**faces), **settings)
+    processor = M2FNetProcessor(
+        tokenizer,
+        au_feature_extractor=AUFeatureExtractor(**faces),
+        appearance_feature_extractor=_appearance(visual, settings.pop("geometry", False)),
+        **settings,
+    )
+    if appearance is not None:
+        processor.appearance_feature_extractor.load_weights(appearance)
+    return processor
+
+
+def _appearance(visual: Mapping[str, Any], geometry: bool) -> AppearanceFeatureExtractor:
+    """Of as many features as the model reads; the geometry of landmarks has a fixed number of them."""
+    settings: dict[str, Any] = {"geometry": geometry}
+    if "num_appearance_features" in visual:
+        settings["num_components"] = visual["num_appearance_features"] - geometry * GEOMETRY_SIZE
+    if "max_faces" in visual:
+        settings["max_faces"] = visual["max_faces"]
+    return AppearanceFeatureExtractor(**settings)
 
 
 def build_model(

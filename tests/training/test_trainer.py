@@ -156,7 +156,7 @@ def test_class_weights_are_inverse_frequencies() -> None:
 @pytest.mark.parametrize(
     ("yaml", "overrides", "message"),
     [
-        ("modle: {}", [], "sections among encoders, model, processor, training, found modle"),
+        ("modle: {}", [], "sections among encoders, model, processor, training, media, found modle"),
         ("- 1", [], "sections among"),
         ("model: {a: [", [], "must be a YAML file"),
         ("model: {}", ["hidden_size=3"], "section.key=value, found 'hidden_size=3'"),
@@ -270,3 +270,23 @@ def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
         assert said[processes]["world"] == processes
     assert len(said[1]["losses"]) == 4
     assert said[2]["losses"] == pytest.approx(said[1]["losses"], abs=2e-4)
+
+
+def test_a_model_learns_from_teachers(tmp_path: Path) -> None:
+    """From their beliefs alone, in whatever order they name their labels."""
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_fusion_layers": 1, "num_attention_heads": 2}
+
+    def settings(labels: list[str], **training: object) -> RunConfig:
+        model = {**sizes, "labels": labels, "audio_feature_size": 5, "visual_feature_size": 7}
+        return RunConfig(model=model, training={**SETTINGS, "num_train_epochs": 12, "learning_rate": 5e-3, **training})
+
+    teachers = [str(tmp_path / "teacher"), str(tmp_path / "twisted")]
+    train(settings(["calm", "stressed"]), featured(60, seed=1), featured(10, seed=2), teachers[0])
+    train(settings(["stressed", "calm"], seed=1), featured(60, seed=1), featured(10, seed=2), teachers[1])
+    wrong = [Dialogue([one.replace(label="calm") for one in dialogue]) for dialogue in featured(60, seed=5)]
+    student = settings(["calm", "stressed"], teachers=teachers, teachers_share=1.0)
+    train(student, wrong, featured(10, seed=2), tmp_path / "student")
+    figures = evaluate(pipeline(TASK, model=str(tmp_path / "student")), featured(40, seed=3))
+    assert figures["accuracy"] > 0.7  # what the labels alone teach is right half of the time
+    with pytest.raises(ValueError, match="A teacher must know the labels calm, stressed, cross, found"):
+        train(settings(["calm", "stressed", "cross"], teachers=teachers), wrong, wrong, tmp_path / "x")

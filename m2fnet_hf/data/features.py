@@ -1,0 +1,348 @@
+"""Features on disk: what encoders and face stage gave for every utterance of a data set.
+
+A folder holds `features.json`, which says what made it, and a folder of shards per split. A shard is a safetensors file
+of some whole dialogues: arrays named `<dialogue>/<utterance>/<field>`, and in the metadata, as JSON by dialogue, all
+that is known of it but its sound and pictures. Both keys are ids, percent-encoded; an utterance without an id goes by
+its position, as `#0`.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, overload
+from urllib.parse import quote
+from uuid import uuid4
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from torch.utils.data import Dataset
+
+from .dialogue import FEATURES, Dialogue, Utterance
+
+FIELDS = (*FEATURES, "action_units", "appearance", "face_areas", "face_ids")
+DTYPES = ("float32", "float16")
+SETTINGS = "features.json"
+INDEX = "index.json"
+# A process that is killed loses less than this.
+UTTERANCES_PER_SHARD = 64
+
+# What is known of each dialogue, by key.
+Records = dict[str, dict[str, Any]]
+
+
+def by_key(dialogues: Iterable[Dialogue], split: str) -> dict[str, Dialogue]:
+    """Dialogues by key.
+
+    Raises:
+        ValueError: for a dialogue without an id, or two of one id.
+    """
+    keyed: dict[str, Dialogue] = {}
+    for number, dialogue in enumerate(dialogues, start=1):
+        if dialogue.id is None:
+            raise ValueError(f"Features need an `id` for each dialogue, found none for number {number} of {split}.")
+        if _key(dialogue.id) in keyed:
+            raise ValueError(f"Features need another `id` for each dialogue, found {dialogue.id} twice in {split}.")
+        keyed[_key(dialogue.id)] = dialogue
+    return keyed
+
+
+class FeatureWriter:
+    """Writes the dialogues of a split to shards of its own; leaving the context writes what is waiting.
+
+    Args:
+        folder: of the split.
+        dtype: of all floating-point features, `float32` or `float16` (11 bits, so within 0.05 %).
+
+    Raises:
+        OSError: where nothing can be written; shards that were are kept.
+        ValueError: for utterances of one key in a dialogue, or features that are infinite or too large for the dtype.
+    """
+
+    def __init__(self, folder: Path, dtype: str = "float32") -> None:
+        if dtype not in DTYPES:
+            raise ValueError(f"Features are stored as one of {', '.join(DTYPES)}, found {dtype!r}.")
+        self.folder = folder
+        self.dtype = dtype
+        self._arrays: dict[str, np.ndarray] = {}
+        self._records: Records = {}
+
+    def __enter__(self) -> "FeatureWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.flush()
+
+    def add(self, dialogue: Dialogue, problems: Sequence[str] = ()) -> None:
+        """Write a dialogue that has its features, in time, with a sentence for each thing that could not be read."""
+        key = _key(dialogue.id)
+        arrays: dict[str, np.ndarray] = {}
+        told = []
+        for name, utterance in zip(_utterance_keys(dialogue), dialogue, strict=True):
+            found = {field: getattr(utterance, field) for field in FIELDS if getattr(utterance, field) is not None}
+            arrays |= {f"{key}/{name}/{field}": self._stored(array) for field, array in found.items()}
+            told.append({"key": name, "fields": list(found), "values": _values(utterance)})
+        self._arrays |= arrays
+        self._records[key] = {"id": dialogue.id, "problems": list(problems), "utterances": told}
+        if sum(len(record["utterances"]) for record in self._records.values()) >= UTTERANCES_PER_SHARD:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is waiting."""
+        arrays, records, self._arrays, self._records = self._arrays, self._records, {}, {}
+        if records:
+            metadata = {"dialogues": json.dumps(records)}
+            _write(self.folder / f"{uuid4().hex}.safetensors", lambda path: save_file(arrays, path, metadata))
+
+    def _stored(self, array: np.ndarray) -> np.ndarray:
+        if not np.issubdtype(array.dtype, np.floating):
+            return np.ascontiguousarray(array)
+        with np.errstate(over="ignore"):
+            stored = np.ascontiguousarray(array, dtype=self.dtype)
+        if np.isinf(stored).any():
+            raise ValueError(
+                f"Features must be finite and at most {np.finfo(self.dtype).max:.5g} to be stored as {self.dtype}, "
+                "found larger ones; store them as float32, or correct the model that gives them."
+            )
+        return stored
+
+
+class StoredDialogues(Dataset[Dialogue], Sequence[Dialogue]):
+    """Dialogues whose features are read, from memory-mapped files, when they are asked for.
+
+    Each process opens its files itself, so that it can be handed to the workers of a DataLoader.
+
+    Attributes:
+        settings: what made the features.
+    """
+
+    def __init__(self, folder: Path, dialogues: Sequence["_Stored"], settings: Mapping[str, Any]) -> None:
+        self.settings = settings
+        self._folder = folder
+        self._dialogues = dialogues
+        self._open: dict[str, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self._dialogues)
+
+    @overload
+    def __getitem__(self, index: int) -> Dialogue: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "StoredDialogues": ...
+
+    def __getitem__(self, index: int | slice) -> "Dialogue | StoredDialogues":
+        if isinstance(index, slice):
+            return StoredDialogues(self._folder, self._dialogues[index], self.settings)
+        stored = self._dialogues[index]
+        if stored.shard not in self._open:
+            self._open[stored.shard] = safe_open(self._folder / stored.shard, framework="np")
+        shard = self._open[stored.shard]
+        utterances = [
+            {**values, **{field: _loaded(shard.get_tensor(f"{name}/{field}")) for field in fields}}
+            for name, fields, values in stored.utterances
+        ]
+        return Dialogue(utterances, id=stored.id)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_open": {}}
+
+
+class _Stored(NamedTuple):
+    """A dialogue without its features; of each utterance the name of its arrays, their fields, and all other values."""
+
+    id: str | int
+    shard: str
+    utterances: list[tuple[str, list[str], dict[str, Any]]]
+
+
+class FeatureStore:
+    """A folder of features, to read; [`open_features`] opens it.
+
+    Args:
+        folder: of the features.
+        settings: what made them.
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        self.folder = folder
+        self.settings = settings
+
+    @property
+    def splits(self) -> list[str]:
+        """Names of the splits."""
+        return sorted({path.parent.name for path in self.folder.glob("*/*.safetensors")})
+
+    def records(self, split: str) -> Records:
+        """What is known of the dialogues of a split, by key.
+
+        Raises:
+            ValueError: for a split of which there is none.
+        """
+        index = self.folder / split / INDEX
+        records = json.loads(index.read_text()) if index.is_file() else read_shards(self.folder / split)[0]
+        if not records:
+            raise ValueError(
+                f"{self.folder} holds features of {', '.join(self.splits) or 'no split'}, found no {split}."
+            )
+        return records
+
+    def dialogues(self, split: str) -> StoredDialogues:
+        """All dialogues of a split, in the order of their keys, with text, speaker, label and times: it needs neither
+        the recordings nor their annotations."""
+        return self._stored(split, dict.fromkeys(self.records(split)))
+
+    def attach(self, dialogues: Iterable[Dialogue], split: str) -> StoredDialogues:
+        """These dialogues with their features instead of recordings and, for a model that hears, sound.
+
+        Raises:
+            ValueError: for a dialogue without features, or whose utterances, speakers or words are not those that the
+                features were made from.
+        """
+        return self._stored(split, by_key(dialogues, split))
+
+    def _stored(self, split: str, wanted: Mapping[str, Dialogue | None]) -> StoredDialogues:
+        records = self.records(split)
+        stored = []
+        for key, dialogue in wanted.items():
+            if key not in records:
+                raise ValueError(
+                    f"{self.folder} holds no features of dialogue {key} of {split}; extract them, which goes on where "
+                    "it was."
+                )
+            record = records[key]
+            values = [one["values"] for one in record["utterances"]]
+            if dialogue is not None:
+                check_words(record, dialogue, split)
+                values = [self._merged(*pair) for pair in zip(dialogue, values, strict=True)]
+            utterances = [
+                (f"{key}/{one['key']}", one["fields"], known)
+                for one, known in zip(record["utterances"], values, strict=True)
+            ]
+            stored.append(_Stored(record["id"], record["shard"], utterances))
+        return StoredDialogues(self.folder / split, stored, self.settings)
+
+    def _merged(self, utterance: Utterance, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of an utterance, without the media that its features stand for."""
+        dropped = ("video", "audio", "sampling_rate") if "audio" in self.settings else ("video",)
+        missing = {**utterance.missing, **stored["missing"]}
+        return {**vars(utterance), **dict.fromkeys(dropped), "missing": missing}
+
+
+def open_features(folder: str | os.PathLike) -> FeatureStore:
+    """The features in a folder.
+
+    Raises:
+        FileNotFoundError: for a folder without `features.json`.
+    """
+    settings = Path(folder) / SETTINGS
+    if not settings.is_file():
+        raise FileNotFoundError(
+            f"A folder of features must hold {SETTINGS}, found none in {folder}; extract them to it first."
+        )
+    return FeatureStore(settings.parent, json.loads(settings.read_text()))
+
+
+def claim(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Say in a new folder what will make its features; an old one must have been made by the same.
+
+    Raises:
+        ValueError: naming the settings that differ.
+    """
+    path = folder / SETTINGS
+    if not path.is_file():
+        write_json(path, settings)
+        return
+    before, now = _flat(json.loads(path.read_text())), _flat(json.loads(json.dumps(settings)))
+    changed = [
+        f"{name} was {before.get(name)} and is {now.get(name)}"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name) and name != "version"
+    ]
+    if changed:
+        raise ValueError(
+            f"{folder} must go on with the settings that it was begun with, found that {', '.join(changed)}; use the "
+            "same again, or another folder."
+        )
+
+
+def read_shards(folder: Path) -> tuple[Records, list[str]]:
+    """All whole dialogues of a split, with the name of their shard, and the keys of those that came again.
+
+    Raises:
+        ValueError: for a shard that was spoilt.
+    """
+    records: Records = {}
+    again = []
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="np") as shard:
+                found = json.loads(shard.metadata()["dialogues"])
+        except (SafetensorError, LookupError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{path} must be a shard of features, found: {error}; delete it and extract again."
+            ) from None
+        again += [key for key in found if key in records]
+        records |= {key: {"shard": path.name, **record} for key, record in found.items() if key not in records}
+    return dict(sorted(records.items())), sorted(again)
+
+
+def check_words(record: Mapping[str, Any], dialogue: Dialogue, split: str) -> None:
+    """Raise a ValueError where a dialogue is not that of the record."""
+    before = [(one["key"], one["values"]["speaker"], one["values"]["text"]) for one in record["utterances"]]
+    keys = _utterance_keys(dialogue)
+    now = [(key, utterance.speaker, utterance.text) for key, utterance in zip(keys, dialogue, strict=True)]
+    if before != now:
+        raise ValueError(
+            f"Dialogue {dialogue.id} of {split} must have the utterances, speakers and words that its features are of, "
+            "found others; use the same again, or extract to another folder."
+        )
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file as a whole or not at all."""
+    _write(path, lambda temporary: temporary.write_text(json.dumps(content, indent=1) + "\n"))
+
+
+def _write(path: Path, write: Callable[[Path], Any]) -> None:
+    temporary = path.with_suffix(f".{uuid4().hex}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        raise OSError(
+            f"Features must be written to {path.parent}, found: {error}; what is finished is kept, so make room and "
+            "extract again."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _key(name: str | int | None) -> str:
+    return quote(str(name), safe="")
+
+
+def _utterance_keys(dialogue: Dialogue) -> list[str]:
+    keys = [f"#{position}" if one.id is None else _key(one.id) for position, one in enumerate(dialogue)]
+    if len(set(keys)) < len(keys):
+        raise ValueError(f"The utterances of dialogue {dialogue.id} must have different ids, found {', '.join(keys)}.")
+    return keys
+
+
+def _values(utterance: Utterance) -> dict[str, Any]:
+    names = ("id", "text", "speaker", "label", "start", "end")
+    return {**{name: getattr(utterance, name) for name in names}, "missing": dict(utterance.missing)}
+
+
+def _loaded(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float32) if array.dtype == np.float16 else array
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings of any depth by their dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return flat
