@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
@@ -262,6 +263,13 @@ class M2FNetVisualEncoder(nn.Module):
         faces = torch.where(mask.unsqueeze(-1), faces, self.absent_face.to(faces.dtype))[:, :slots]
         missing = slots - faces.shape[1]
         return torch.cat([faces, self.absent_face.to(faces.dtype).expand(len(faces), missing, -1)], dim=1)
+
+
+def load_visual_encoder(folder: str | Path) -> M2FNetVisualEncoder:
+    """The visual encoder that `m2fnet train-extractor` saved."""
+    encoder = M2FNetVisualEncoder(M2FNetVisualConfig.from_pretrained(folder))
+    encoder.load_state_dict(load_file(Path(folder) / "model.safetensors"))
+    return encoder
 
 
 def encode_faces(

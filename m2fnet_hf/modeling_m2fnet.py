@@ -27,6 +27,7 @@ from .encoders_m2fnet import (
     encode_text,
     finite,
     load_encoder,
+    load_visual_encoder,
     num_frames,
 )
 from .losses import IGNORED, emotion_loss
@@ -694,7 +695,7 @@ class M2FNetForEmotionClassification(M2FNetPreTrainedModel):
         cls,
         text: str | None = None,
         audio: str | None = None,
-        visual: M2FNetVisualConfig | dict[str, Any] | None = None,
+        visual: str | M2FNetVisualConfig | dict[str, Any] | None = None,
         text_config: dict[str, Any] | None = None,
         audio_config: dict[str, Any] | None = None,
         dtype: torch.dtype = torch.float32,
@@ -704,20 +705,23 @@ class M2FNetForEmotionClassification(M2FNetPreTrainedModel):
 
         Args:
             text, audio: model name or directory of a pretrained encoder.
-            visual: [`M2FNetVisualConfig`] or its arguments, `None` for a model without faces.
+            visual: [`M2FNetVisualConfig`] or its arguments, or the folder of an encoder that `m2fnet train-extractor`
+                made; `None` for a model without faces.
             text_config, audio_config: values that replace those of the pretrained encoders' configs, such as dropouts;
                 where no pretrained encoder is named, the whole config of one that starts from random weights.
             dtype: type of all weights.
             config: any other argument of [`M2FNetConfig`].
         """
-        encoders = {
+        encoders: dict[str, Any] = {
             modality: load_encoder(name, overrides, dtype=dtype)
             for modality, name, overrides in (("text", text, text_config), ("audio", audio, audio_config))
             if name is not None
         }
         configs: dict[str, Any] = {"text_config": text_config, "audio_config": audio_config}
+        if isinstance(visual, str):
+            encoders["visual"] = load_visual_encoder(visual).to(dtype)
         configs |= {f"{modality}_config": encoder.config for modality, encoder in encoders.items()}
-        model: Any = cls(M2FNetConfig(**configs, visual_config=visual, **config))
+        model: Any = cls(M2FNetConfig(**{"visual_config": visual, **configs, **config}))
         model.to(dtype)
         for modality, encoder in encoders.items():
             setattr(model.model, f"{modality}_encoder", encoder.train(model.training))

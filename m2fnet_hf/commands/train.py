@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .data import add_data, read_splits, split_of
-from .terminal import progress, remarks
+from .terminal import progress, remarks, say
 
 TRAIN_EXTRA = "pip install 'm2fnet-hf[train]'"
 
@@ -92,6 +92,9 @@ def _train_extractor(options: argparse.Namespace) -> None:
         results = extractor.train_extractor(run, options.modality, train, dev, output, progress=progress)
     for when in ("before", "after"):
         print(f"{when}: " + ", ".join(f"{name} {value:.3f}" for name, value in results[when].items()))
+    skipped = sum(results["skipped"].values())
+    if skipped:
+        say(f"{skipped} utterances could not be read and were skipped.")
     print(f"The encoder is in {output}; a run reads it as encoders.{options.modality}={output}.")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -39,7 +39,8 @@ class RunConfig:
     """What a run is made of; the sections of its YAML file.
 
     Args:
-        encoders: pretrained `text` and `audio` encoders, by name or directory.
+        encoders: pretrained `text` and `audio` encoders, by name or directory, and a `visual` one by the directory that
+            `m2fnet train-extractor` wrote.
         model: arguments of [`M2FNetConfig`]; `labels` is a list of the labels in place of `id2label`.
         processor: arguments of [`M2FNetProcessor`], `tokenizer` where it is not the text encoder's own, and for a model
             that reads appearance `geometry` and the folder with the fitted components (`appearance`).
@@ -54,7 +55,7 @@ class RunConfig:
     media: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, path: str | Path, overrides: Sequence[str] = ()) -> "RunConfig":
+    def load(cls, path: str | Path, overrides: Sequence[str] = ()) -> Self:
         """Read a YAML file and put `section.key=value` overrides on top.
 
         Raises:

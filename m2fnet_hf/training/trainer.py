@@ -20,7 +20,7 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
-from ..configuration_m2fnet import M2FNetConfig
+from ..configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
 from ..data.collator import DialogueCollator, label_id
 from ..data.dialogue import Dialogue
 from ..evaluation.metrics import emotion_metrics
@@ -174,6 +174,8 @@ def build_processor(run: RunConfig) -> M2FNetProcessor:
         tokenizer = AutoTokenizer.from_pretrained(tokenizer)
     appearance = settings.pop("appearance", None)
     visual = run.model.get("visual_config") or {}
+    if "visual" in run.encoders:
+        visual = M2FNetVisualConfig.from_pretrained(run.encoders["visual"]).to_dict()
     faces = {name: visual[name] for name in ("num_action_units", "max_faces") if name in visual}
     processor = M2FNetProcessor(
         tokenizer,
@@ -210,12 +212,9 @@ def build_model(
         settings["id2label"] = dict(enumerate(labels))
         settings["label2id"] = {label: index for index, label in enumerate(labels)}
     if run.encoders:
-        model = M2FNetForEmotionClassification.from_encoders(
-            text=run.encoders.get("text"),
-            audio=run.encoders.get("audio"),
-            visual=settings.pop("visual_config", None),
-            **settings,
-        )
+        visual = settings.pop("visual_config", None)
+        encoders = {"visual": visual, **run.encoders}
+        model = M2FNetForEmotionClassification.from_encoders(**encoders, **settings)
     else:
         model = M2FNetForEmotionClassification(M2FNetConfig(**settings))
     check_causal(model.config, processor)

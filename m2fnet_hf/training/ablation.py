@@ -1,0 +1,331 @@
+"""Tables of runs that differ in a few settings, over several seeds, each beside its control that reads text alone."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from hashlib import blake2b
+from itertools import chain, combinations
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from rich.table import Table
+from rich.text import Text
+from yaml import YAMLError
+
+from ..configuration_m2fnet import FUSIONS
+from ..data.dialogue import Dialogue
+from ..processing_m2fnet import CONTEXTS, MODALITIES
+from .arguments import RunConfig
+from .recordings import with_recordings
+from .trainer import train as train_run
+
+Grid = Mapping[str, Sequence[Mapping[str, Any]]]
+Figures = Mapping[str, Mapping[str, float]]
+
+SPLITS = ("dev", "test")
+METRICS = {"weighted_f1": "Weighted F1", "accuracy": "Accuracy", "macro_f1": "Macro F1"}
+# What the paper varies from 1 to 6.
+COUNTS = range(1, 7)
+FUSION_SETTINGS = {"fusion", "num_fusion_layers", "fusion_includes_text"}
+
+
+def ablate(
+    run: RunConfig,
+    grid: Grid,
+    train: Sequence[Dialogue],
+    dev: Sequence[Dialogue],
+    test: Sequence[Dialogue],
+    output: str | Path,
+    seeds: Sequence[int] = (0, 1, 2),
+    keep_weights: bool = False,
+    progress: Callable[..., Iterable[Any]] | None = None,
+) -> dict[str, Any]:
+    """Train every row of a grid once per seed, choose its epoch on dev, and read test once.
+
+    What is finished is kept in `output` under a hash of settings, seed and data and not trained again; a run that was
+    interrupted goes on from its last checkpoint. Rows that agree in all settings share their runs.
+
+    Args:
+        run: what the rows change.
+        grid: rows by the name of their table; a row maps `section.key` of the run to another value, and `modalities`
+            to those that its model is built from. See [`load_grid`] and [`default_grid`].
+        train, dev, test: labelled dialogues.
+        output: folder for `ablation.json` and `runs/<hash>/results.json`.
+        keep_weights: keep the best epoch of each run in `runs/<hash>/model`.
+        progress: wraps the runs, as `rich.progress.track` does.
+
+    Returns:
+        `seeds` and `tables`: rows by table, each with its `overrides`, the `runs` and text-only `control` (hashes in
+        the order of the seeds), and by split and metric the `mean` and `std` of its `figures` over the seeds and of
+        their `difference` to the control of the same seed. `std` is `None` for one seed, and `difference` for a run
+        that does not read text.
+
+    Raises:
+        ValueError: for a setting that is not `section.key`, or modalities that the run does not have.
+    """
+    output = Path(output)
+    splits = {"train": train, "dev": dev, "test": test}
+    data = data_hash(splits.values())
+    planned: dict[str, RunConfig] = {}
+
+    def plan(row: Mapping[str, Any]) -> list[str]:
+        seeded = [_with_row(chosen_on_dev(run), {**row, "training.seed": seed}) for seed in seeds]
+        keys = [settings_hash(vars(one), data) for one in seeded]
+        planned.update(zip(keys, seeded, strict=True))
+        return keys
+
+    def plan_control(row: Mapping[str, Any]) -> list[str] | None:
+        return plan({**row, "modalities": ["text"]}) if "text" in run_modalities(run) else None
+
+    tables: dict[str, list[dict[str, Any]]] = {
+        name: [{"overrides": dict(row), "runs": plan(row), "control": plan_control(row)} for row in rows]
+        for name, rows in grid.items()
+    }
+    runs: Iterable[Any] = planned.items()
+    if progress is not None:
+        runs = progress(runs, description="Runs", total=len(planned))
+    figures = {key: _figures(one, output / "runs" / key, splits, keep_weights) for key, one in runs}
+    for row in chain.from_iterable(tables.values()):
+        row |= _summary(figures, row["runs"], row["control"])
+    result = {"seeds": list(seeds), "tables": tables}
+    _write(result, output / "ablation.json")
+    return result
+
+
+def default_grid(run: RunConfig) -> dict[str, list[dict[str, Any]]]:
+    """The paper's tables, and EmoBERTa's contexts, as far as a run's own modalities allow."""
+    modalities = run_modalities(run)
+    subsets = [list(subset) for size in range(len(modalities)) for subset in combinations(modalities, size + 1)]
+    grid: dict[str, list[dict[str, Any]]] = {
+        "modalities": [{"modalities": subset} for subset in subsets],
+        "dialogue encoders": [{"model.num_hidden_layers": count} for count in COUNTS],
+    }
+    if len(modalities) > 1:
+        attention = {"model.fusion": "attention"}
+        grid["fusion"] = [{"model.fusion": kind} for kind in FUSIONS]
+        grid["fusion modules"] = [{**attention, "model.num_fusion_layers": count} for count in COUNTS]
+        grid["text in fusion"] = [{**attention, "model.fusion_includes_text": value} for value in (True, False)]
+    if run.encoders.get("text") or run.model.get("text_config"):
+        grid["context"] = [
+            {"processor.context": context, "processor.speaker_prefix": prefix}
+            for context in CONTEXTS
+            for prefix in ("none", "name")
+            if not (context == "both" and run.model.get("causal"))
+        ]
+    return grid
+
+
+def load_grid(path: str | Path) -> dict[str, list[dict[str, Any]]]:
+    """A grid from a YAML file: lists of rows by the name of their table.
+
+    Raises:
+        FileNotFoundError: without the file.
+        ValueError: for what is not such a grid.
+    """
+    grid = read_yaml(path)
+    for name, rows in grid.items():
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise ValueError(f"{path}: the table `{name}` must be a list of rows such as `- model.fusion: gated`.")
+    return grid
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """A YAML file that holds a mapping.
+
+    Raises:
+        FileNotFoundError: without the file.
+        ValueError: for what is not YAML, or no mapping.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"A YAML file must be there, found no {path}; check its path.")
+    try:
+        loaded = OmegaConf.load(path)
+    except (OmegaConfBaseException, YAMLError, OSError, ValueError) as error:
+        raise ValueError(f"{path} must be a YAML file: {' '.join(str(error).split())}") from None
+    if not isinstance(loaded, DictConfig):
+        raise ValueError(f"{path} must hold a mapping, found a list; name what it holds.")
+    values: Any = OmegaConf.to_container(loaded, resolve=True)
+    return values
+
+
+def override(run: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
+    """A copy of a run with other values for settings named `section.key`.
+
+    Raises:
+        ValueError: for another name.
+    """
+    sections: dict[str, Any] = vars(run)
+    for path, value in settings.items():
+        names = path.split(".")
+        if len(names) < 2 or names[0] not in sections:
+            raise ValueError(f"A setting must read section.key with one of {', '.join(sections)}, found {path!r}.")
+        sections = _put(sections, names, value)
+    return RunConfig(**sections)
+
+
+def run_modalities(run: RunConfig) -> list[str]:
+    """The modalities that a run's model reads."""
+    return [
+        modality
+        for modality in MODALITIES
+        if modality in run.encoders or any(run.model.get(name) is not None for name in _sources(modality))
+    ]
+
+
+def with_modalities(run: RunConfig, modalities: Sequence[str]) -> RunConfig:
+    """A run whose model is built from some of its modalities alone; one alone has nothing to fuse.
+
+    Raises:
+        ValueError: for none, or one that the run does not have.
+    """
+    known = run_modalities(run)
+    if not modalities or not set(modalities) <= set(known):
+        raise ValueError(f"`modalities` must be some of the run's ({', '.join(known)}), found {modalities!r}.")
+    dropped = {name for modality in set(known) - set(modalities) for name in _sources(modality)}
+    if "visual" not in modalities:
+        dropped.add("face_pooling")
+    if len(modalities) == 1:
+        dropped |= FUSION_SETTINGS
+    encoders = {modality: name for modality, name in run.encoders.items() if modality in modalities}
+    model = {name: value for name, value in run.model.items() if name not in dropped}
+    return RunConfig(**{**vars(run), "encoders": encoders, "model": model})
+
+
+def chosen_on_dev(run: RunConfig) -> RunConfig:
+    """The run, of which the epoch with the best weighted F1 on dev is kept and no other."""
+    defaults = {"eval_strategy": "epoch", "save_strategy": "epoch"}
+    fixed = {"load_best_model_at_end": True, "metric_for_best_model": "weighted_f1", "save_total_limit": 1}
+    return RunConfig(**{**vars(run), "training": {**defaults, **run.training, **fixed}})
+
+
+def settings_hash(*settings: Any) -> str:
+    """Sixteen letters that tell settings apart."""
+    return blake2b(json.dumps(settings, sort_keys=True, default=repr).encode(), digest_size=8).hexdigest()
+
+
+def data_hash(splits: Iterable[Iterable[Dialogue]]) -> str:
+    """Letters that tell data apart; of recordings, their paths count."""
+    digest = blake2b(digest_size=16)
+    for split in splits:
+        for dialogue in split:
+            digest.update(f"dialogue {dialogue.recording}".encode())
+            for value in chain.from_iterable(vars(utterance).values() for utterance in dialogue):
+                digest.update(value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode())
+        digest.update(b"end of split")
+    return digest.hexdigest()
+
+
+def ablation_table(result: Mapping[str, Any]) -> Table:
+    """What [`ablate`] returns, mean and deviation over seeds in per cent; the last column is that of weighted F1."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("Row")
+    table.add_column("Split")
+    for name in (*METRICS.values(), "F1 over text"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, rows in result["tables"].items():
+        table.add_section()
+        table.add_row(Text(name, "bold"))
+        for row in rows:
+            figures = [[_cell(row["figures"][split][metric]) for split in SPLITS] for metric in METRICS]
+            gains = [_cell(row["difference"][split]["weighted_f1"], "+") for split in SPLITS if row["difference"]]
+            table.add_row(Text(_name(row["overrides"])), *("\n".join(lines) for lines in (SPLITS, *figures, gains)))
+    return table
+
+
+def _with_row(run: RunConfig, row: Mapping[str, Any]) -> RunConfig:
+    changed = override(run, {name: value for name, value in row.items() if name != "modalities"})
+    return with_modalities(changed, row.get("modalities", run_modalities(changed)))
+
+
+def _put(values: Mapping[str, Any], names: Sequence[str], value: Any) -> dict[str, Any]:
+    """A copy of nested dictionaries with one value replaced."""
+    first, *rest = names
+    return {**values, first: _put(values.get(first) or {}, rest, value) if rest else value}
+
+
+def _sources(modality: str) -> tuple[str, str]:
+    """The arguments of the model that give it a modality."""
+    return f"{modality}_config", f"{modality}_feature_size"
+
+
+def _figures(run: RunConfig, folder: Path, splits: Mapping[str, Sequence[Dialogue]], keep_weights: bool) -> Figures:
+    """The figures of a run, which is trained where they are not there yet."""
+    file = folder / "results.json"
+    results = _read(file)
+    if results is None:
+        _drop_unfinished(folder / "model")
+        trainer = train_run(run, splits["train"], splits["dev"], folder / "model")
+        results = {"settings": asdict(run)}
+        for split in SPLITS:
+            seen: Any = with_recordings(splits[split], trainer.model, trainer.processing_class, run.media)
+            predicted: Any = trainer.predict(seen, metric_key_prefix=split)
+            results[split] = {metric: predicted.metrics[f"{split}_{metric}"] for metric in METRICS}
+        _write(results, file)
+    for unneeded in (folder / "model").glob("checkpoint-*") if keep_weights else [folder / "model"]:
+        shutil.rmtree(unneeded, ignore_errors=True)
+    return results
+
+
+def _drop_unfinished(folder: Path) -> None:
+    """Remove what was being saved when a run was killed, from which it could not go on."""
+    for checkpoint in folder.glob("checkpoint-*"):
+        if _read(checkpoint / "trainer_state.json") is None:
+            shutil.rmtree(checkpoint, ignore_errors=True)
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    """A whole JSON file, or `None`."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _write(content: Mapping[str, Any], file: Path) -> None:
+    """A JSON file that is whole or not there, whenever the process is killed and however many write it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_suffix(f".{uuid4().hex}.part")
+    temporary.write_text(json.dumps(content, indent=2, default=repr) + "\n", encoding="utf-8")
+    os.replace(temporary, file)
+
+
+def _summary(figures: Mapping[str, Figures], keys: list[str], control: list[str] | None) -> dict[str, Any]:
+    """Over seeds, the figures of a row and their difference to its control."""
+    differences = None
+    if control is not None:
+        pairs = [(figures[one], figures[other]) for one, other in zip(keys, control, strict=True)]
+        differences = _over_seeds(lambda split, metric: [one[split][metric] - two[split][metric] for one, two in pairs])
+    return {
+        "figures": _over_seeds(lambda split, metric: [figures[key][split][metric] for key in keys]),
+        "difference": differences,
+    }
+
+
+def _over_seeds(values: Callable[[str, str], list[float]]) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Mean and standard deviation of the values of each split and metric."""
+    return {split: {metric: _spread(values(split, metric)) for metric in METRICS} for split in SPLITS}
+
+
+def _spread(values: Sequence[float]) -> dict[str, float | None]:
+    return {"mean": mean(values), "std": stdev(values) if len(values) > 1 else None}
+
+
+def _name(overrides: Mapping[str, Any]) -> str:
+    """What a row changes, in words."""
+    words = [
+        " + ".join(value) if name == "modalities" else f"{name.rpartition('.')[2]} {value}"
+        for name, value in overrides.items()
+    ]
+    return ", ".join(words) or "as it is"
+
+
+def _cell(spread: Mapping[str, Any], sign: str = "") -> str:
+    figure = f"{100 * spread['mean']:{sign}.2f}"
+    return figure if spread["std"] is None else f"{figure} ± {100 * spread['std']:.2f}"
