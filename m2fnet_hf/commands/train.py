@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,18 @@ def _command(
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="change one setting of the file")
     add_data(parser, features)
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: runs/ and the name of the file")
-    parser.set_defaults(command=run)
+    parser.set_defaults(command=partial(_together, run))
     return parser
+
+
+def _together(run: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> None:
+    """Run a command; several processes part together, or one takes the end of another for a failure."""
+    run(options)
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
 
 
 def _extract(options: argparse.Namespace) -> None:

@@ -260,7 +260,6 @@ def _figures(run: RunConfig, folder: Path, splits: Mapping[str, Sequence[Dialogu
     file = folder / "results.json"
     results = _read(file)
     if results is None:
-        _drop_unfinished(folder / "model")
         trainer = train_run(run, splits["train"], splits["dev"], folder / "model")
         results = {"settings": asdict(run)}
         for split in SPLITS:
@@ -271,13 +270,6 @@ def _figures(run: RunConfig, folder: Path, splits: Mapping[str, Sequence[Dialogu
     for unneeded in (folder / "model").glob("checkpoint-*") if keep_weights else [folder / "model"]:
         shutil.rmtree(unneeded, ignore_errors=True)
     return results
-
-
-def _drop_unfinished(folder: Path) -> None:
-    """Remove what was being saved when a run was killed, from which it could not go on."""
-    for checkpoint in folder.glob("checkpoint-*"):
-        if _read(checkpoint / "trainer_state.json") is None:
-            shutil.rmtree(checkpoint, ignore_errors=True)
 
 
 def _read(file: Path) -> dict[str, Any] | None:

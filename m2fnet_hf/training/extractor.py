@@ -13,7 +13,6 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.utils.data import DataLoader, Sampler
 from transformers import AutoModel, EvalPrediction, PreTrainedModel, set_seed
-from transformers.trainer_utils import get_last_checkpoint
 
 from ..configuration_m2fnet import M2FNetConfig
 from ..data.collator import label_id
@@ -25,7 +24,7 @@ from ..modeling_m2fnet import M2FNetPreTrainedModel
 from ..processing_m2fnet import MODALITIES, M2FNetProcessor
 from .arguments import EmotionTrainingArguments, RunConfig
 from .recordings import with_recordings
-from .trainer import EmotionTrainer, build_model, build_processor
+from .trainer import EmotionTrainer, build_model, build_processor, last_checkpoint
 
 Progress = Callable[..., Iterable[Any]]
 
@@ -354,7 +353,7 @@ def train_extractor(
     trainer = ExtractorTrainer(model, args, processor, splits["train"], splits["dev"], settings)
 
     before, read = _measure(trainer, splits, progress)
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(output) if Path(output).is_dir() else None)
+    trainer.train(resume_from_checkpoint=last_checkpoint(output))
     after, _ = _measure(trainer, splits, progress)
     results = {
         "modality": modality,

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -152,13 +153,23 @@ def train(
         train_dialogues = taught(train_dialogues, args.teachers, model.config)
     seen = [with_recordings(split, model, processor, run.media) for split in (train_dialogues, dev_dialogues)]
     trainer = EmotionTrainer(model, args, processor, *seen)
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(output_dir) if Path(output_dir).is_dir() else None)
+    trainer.train(resume_from_checkpoint=last_checkpoint(output_dir))
     trainer.save_model()
     (Path(output_dir) / "run.json").write_text(json.dumps(asdict(run), indent=2, default=str) + "\n")
     figures = trainer.evaluate()
     trainer.log_metrics("dev", figures)
     trainer.save_metrics("dev", figures, combined=False)
     return trainer
+
+
+def last_checkpoint(folder: str | Path) -> str | None:
+    """The last checkpoint of an interrupted run; one that was being saved when it was killed is removed."""
+    for checkpoint in Path(folder).glob("checkpoint-*"):
+        try:
+            json.loads((checkpoint / "trainer_state.json").read_text())  # it is written last
+        except (OSError, ValueError):
+            shutil.rmtree(checkpoint, ignore_errors=True)
+    return get_last_checkpoint(folder) if Path(folder).is_dir() else None
 
 
 def build_processor(run: RunConfig) -> M2FNetProcessor:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from m2fnet_hf.evaluation.evaluate import evaluate
 from m2fnet_hf.pipeline_m2fnet import MultimodalEmotionPipeline
 from m2fnet_hf.registration import TASK
 from m2fnet_hf.training.arguments import RunConfig
-from m2fnet_hf.training.trainer import EmotionTrainer, build_model, class_weights, train
+from m2fnet_hf.training.trainer import EmotionTrainer, build_model, class_weights, last_checkpoint, train
 
 LABELS = [f"{word}{tone}{face}" for word in "ab" for tone in "ab" for face in "ab"]
 SETTINGS = {
@@ -132,6 +133,18 @@ def _after(function: object, then: object, calls: int) -> object:
         return then() if next(count, None) is None else function(*args, **kwargs)  # type: ignore[operator]
 
     return called
+
+
+def test_a_checkpoint_that_was_being_saved_is_passed_over(tmp_path: Path) -> None:
+    settings = run(("visual",), num_train_epochs=3, save_total_limit=3)
+    train(settings, corpus(8, seed=1), corpus(2, seed=2), tmp_path / "whole")
+    shutil.copytree(tmp_path / "whole", tmp_path / "killed")
+    last = last_checkpoint(tmp_path / "killed")
+    assert last is not None
+    (Path(last) / "trainer_state.json").unlink()
+    assert last_checkpoint(tmp_path / "killed") not in (None, last)
+    trainer = train(settings, corpus(8, seed=1), corpus(2, seed=2), tmp_path / "killed")
+    assert trainer.state.epoch == 3
 
 
 def test_encoders_have_their_own_learning_rate(tmp_path: Path) -> None:
@@ -250,9 +263,11 @@ settings.training["ddp_find_unused_parameters"] = True
 settings.model |= dict.fromkeys(("hidden_dropout", "attention_dropout", "classifier_dropout"), 0.0)
 settings.model["text_config"] |= dict.fromkeys(("dropout", "attention_dropout", "activation_dropout"), 0.0)
 trainer = train(settings, corpus(16, seed=1), corpus(2, seed=2), Path(sys.argv[1]))
+trainer.accelerator.wait_for_everyone()
 if trainer.is_world_process_zero():
     losses = [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
     Path(sys.argv[1], "said.json").write_text(json.dumps({{"world": trainer.args.world_size, "losses": losses}}))
+trainer.accelerator.end_training()
 """
 
 
