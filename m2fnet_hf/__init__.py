@@ -13,6 +13,9 @@ from .registration import register_when_imported
 if TYPE_CHECKING:
     from .configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
     from .data.dialogue import Dialogue, Utterance
+    from .data.folder import load_dialogues
+    from .data.iemocap import load_iemocap
+    from .data.meld import load_meld
     from .data.transcripts import read_transcript
     from .feature_extraction_m2fnet import AppearanceFeatureExtractor, AUFeatureExtractor
     from .media.faces import Faces, Frame, register_face_backend
@@ -33,6 +36,9 @@ _HOMES = {
     "M2FNetVisualConfig": "configuration_m2fnet",
     "MultimodalEmotionPipeline": "pipeline_m2fnet",
     "Utterance": "data.dialogue",
+    "load_dialogues": "data.folder",
+    "load_iemocap": "data.iemocap",
+    "load_meld": "data.meld",
     "read_transcript": "data.transcripts",
     "register_face_backend": "media.faces",
 }
@@ -51,6 +57,9 @@ __all__ = [
     "MultimodalEmotionPipeline",
     "Utterance",
     "__version__",
+    "load_dialogues",
+    "load_iemocap",
+    "load_meld",
     "read_transcript",
     "register_face_backend",
 ]

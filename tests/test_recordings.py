@@ -244,6 +244,14 @@ def test_a_broken_recording_costs_its_modalities_only(
     json.dumps(answers)
 
 
+def test_a_transcript_without_times(looking: MultimodalEmotionPipeline, conversation: Conversation) -> None:
+    unknown = {modality: "the transcript does not say when it is said" for modality in ("audio", "visual")}
+    for answer in looking({"video": conversation.video, "utterances": [{"text": "a"}, {"text": "b"}]}):
+        assert answer["missing"] == unknown
+    (lone,) = looking({"video": conversation.video, "utterances": [{"text": "a"}]})
+    assert lone["modalities"] == ["audio", "visual"], "one utterance lasts as long as the recording"
+
+
 def test_a_transcript_longer_than_the_recording(looking: MultimodalEmotionPipeline, conversation: Conversation) -> None:
     end = Clip(conversation.video).duration
     assert end is not None

@@ -222,7 +222,7 @@ class _FaceTable:
         self.table = table
         self.observer = observer
         times = table.get("time", np.empty(0))
-        frames = table["frames"]
+        frames = table.get("frames", np.empty(0))
         first, last = np.searchsorted(times, frames), np.searchsorted(times, frames, side="right")
         self.rows = {time: np.arange(*ends) for time, *ends in zip(frames.tolist(), first, last, strict=True)}
         self.people = np.full(len(times), -1)
