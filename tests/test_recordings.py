@@ -245,7 +245,7 @@ def test_a_broken_recording_costs_its_modalities_only(
 
 
 def test_a_transcript_without_times(looking: MultimodalEmotionPipeline, conversation: Conversation) -> None:
-    unknown = {modality: "the transcript does not say when it is said" for modality in ("audio", "visual")}
+    unknown = dict.fromkeys(("audio", "visual"), "the transcript does not say when it is said")
     for answer in looking({"video": conversation.video, "utterances": [{"text": "a"}, {"text": "b"}]}):
         assert answer["missing"] == unknown
     (lone,) = looking({"video": conversation.video, "utterances": [{"text": "a"}]})

@@ -10,11 +10,11 @@ from omegaconf import OmegaConf
 from ..data.collator import DialogueCollator
 from ..data.dialogue import Dialogue
 from ..modeling_m2fnet import M2FNetForEmotionClassification
-from .ablation import chosen_on_dev, data_hash, override, read_yaml, settings_hash
 from .arguments import RunConfig
 from .distillation import taught
 from .extraction import check_features
 from .recordings import with_recordings
+from .settings import chosen_on_dev, data_hash, override, read_yaml, settings_hash
 from .trainer import EmotionTrainer, build_model, build_processor
 
 Space = Mapping[str, Mapping[str, Any]]

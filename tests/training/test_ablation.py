@@ -18,11 +18,9 @@ from m2fnet_hf.training.ablation import (
     ablation_table,
     default_grid,
     load_grid,
-    override,
-    run_modalities,
-    with_modalities,
 )
 from m2fnet_hf.training.arguments import RunConfig
+from m2fnet_hf.training.settings import override, run_modalities, with_modalities
 from m2fnet_hf.training.trainer import EmotionTrainer
 
 CONFIGS = Path(__file__).parents[2] / "examples" / "configs"
