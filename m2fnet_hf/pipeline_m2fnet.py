@@ -215,7 +215,7 @@ class _Reader:
         recording = _get(source, "recording") if _is_dialogue(source) else None
         if isinstance(source, (str, Path)) or (isinstance(source, Mapping) and "video" in source):
             open_source = _needs_package("media.source", f"Reading {_name(source)}").open_source
-            source, recording = open_source(source, self.asr, self._cache())
+            source, recording = open_source(source, self.asr, self._cache(), self.progress)
         utterances = _utterances(source)
         if recording is None and all(_get(utterance, "video") is None for utterance in utterances):
             return utterances

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
@@ -17,7 +17,9 @@ from ..data.transcripts import FORMATS, read_transcript
 from .speech import transcribe
 
 
-def open_source(source: Any, asr: Any = None, cache: Cache | None = None) -> tuple[Dialogue, Path | None]:
+def open_source(
+    source: Any, asr: Any = None, cache: Cache | None = None, progress: Callable[..., Iterable[Any]] | None = None
+) -> tuple[Dialogue, Path | None]:
     """A dialogue, and its recording where it has one.
 
     Args:
@@ -25,6 +27,7 @@ def open_source(source: Any, asr: Any = None, cache: Cache | None = None) -> tup
             URL) or `utterances`.
         asr: name of a speech recognition model, or the library's pipeline with one, for a recording without transcript.
         cache: keeps what it understood.
+        progress: wraps the listening, as `rich.progress.track` does.
 
     Raises:
         FileNotFoundError: without the file.
@@ -49,7 +52,7 @@ def open_source(source: Any, asr: Any = None, cache: Cache | None = None) -> tup
             f"{recording.name} needs the words that are said in it, found none; give `transcript` (a file that ends in "
             f'{", ".join(FORMATS)}) or `asr` (a speech recognition model such as "openai/whisper-small").'
         )
-    return transcribe(recording, asr, cache), recording
+    return transcribe(recording, asr, cache, progress), recording
 
 
 def fetch(source: str | Path, cache: Cache) -> Path:

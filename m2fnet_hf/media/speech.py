@@ -1,7 +1,7 @@
 """The words of a recording without a transcript, by a speech recognition model of the library."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,19 @@ LONGEST_UTTERANCE = 15.0
 Chunk = tuple[str, float, float]
 
 
-def transcribe(recording: Path, asr: str | Path | Pipeline, cache: Cache | None = None) -> Dialogue:
+def transcribe(
+    recording: Path,
+    asr: str | Path | Pipeline,
+    cache: Cache | None = None,
+    progress: Callable[..., Iterable[Any]] | None = None,
+) -> Dialogue:
     """The dialogue that a model hears; it does not tell speakers apart.
 
     Args:
         recording: anything with sound.
         asr: a model with timestamps: Whisper's are segments, those of CTC models words, which pauses make utterances.
         cache: keeps what it heard.
+        progress: wraps the one step that this is, as `rich.progress.track` does.
 
     Raises:
         ValueError: where there is no sound, or nothing was heard.
@@ -40,7 +46,10 @@ def transcribe(recording: Path, asr: str | Path | Pipeline, cache: Cache | None 
     if kept is not None:
         heard = json.loads(kept["utterances"].tobytes())
     else:
-        heard = _listen(recording, asr)
+        steps: Iterable[Any] = [recording]
+        if progress is not None:
+            steps = progress(steps, description=f"Listening to {recording.name}", total=1)
+        heard = [utterance for step in steps for utterance in _listen(step, asr)]
         cache.save({"utterances": np.frombuffer(json.dumps(heard).encode(), np.uint8)}, **key)
     if not heard:
         raise ValueError(

@@ -43,8 +43,14 @@ def asr(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_recording_without_transcript(
     asr: Path, conversation: Conversation, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
-    cache = Cache(tmp_path)
-    heard = transcribe(conversation.video, str(asr), cache)
+    cache, shown = Cache(tmp_path), []
+
+    def progress(steps: list, description: str, total: int) -> list:
+        shown.append((description, total))
+        return steps
+
+    heard = transcribe(conversation.video, str(asr), cache, progress)
+    assert shown == [("Listening to talk.mp4", 1)]
     end = conversation.times[-1][1] + 1
     assert heard.id == "talk"
     assert all(0 <= utterance.start <= utterance.end <= end for utterance in heard)
