@@ -282,7 +282,9 @@ class AppearanceFeatureExtractor(_FaceFeatureExtractor):
     def load_weights(self, name_or_path: str | os.PathLike, **kwargs: Any) -> None:
         """Read what [`save_weights`] wrote, from a folder or the Hub; nothing where it wrote nothing."""
         where = {name: kwargs[name] for name in _HUB_ARGUMENTS & kwargs.keys()}
-        path = cached_file(name_or_path, APPEARANCE_WEIGHTS, _raise_exceptions_for_missing_entries=False, **where)
+        # Offline the library cannot tell a file that is not there from one that was never fetched.
+        lenient = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
+        path = cached_file(name_or_path, APPEARANCE_WEIGHTS, **lenient, **where)
         if path is not None:
             self._weights = load_file(path)
 
