@@ -30,8 +30,9 @@ _ROUNDING = 0.0005
 _JITTER = 0.01
 # FFmpeg up to 8.0 counts what decoders drop from the front of Matroska's sound, up to this long before 0.
 _PRIMING = 0.5
-# A recording, or a stream of it, that ends this much too early is cut.
+# A recording, or a stream of it, that ends this much too early is cut: seconds, or a share of a short one.
 _MISSING = 0.5
+_MISSING_SHARE = 0.25
 # Formats whose duration is estimated from the file's size or found at its end.
 _ANNOUNCES_NO_DURATION = frozenset({"aac", "ac3", "mp3", "mpeg", "mpegts"})
 
@@ -162,10 +163,11 @@ class Clip:
     def _note_what_is_missing(self, packets: "_Packets", readers: "dict[int, _FrameReader | _SoundReader]") -> None:
         """A sentence where all that was read ends early, or else where there were damaged packets."""
         ends = {index: reader.end for index, reader in readers.items() if not reader.done}
-        due = packets.ends if self._is_whole(packets) else dict.fromkeys(ends, self.duration or 0.0)
-        if ends and all(end < due.get(index, 0.0) - _MISSING for index, end in ends.items()):
-            reached, whole = _clock(max(ends.values())), _clock(max(due[index] for index in ends))
-            self._note(f"could be read up to {reached} of {whole} only; the rest is treated as absent.")
+        whole = packets.ends if self._is_whole(packets) else dict.fromkeys(ends, self.duration or 0.0)
+        due = {**whole, **packets.announced}
+        if ends and all(_is_cut(end, due.get(index, 0.0)) for index, end in ends.items()):
+            reached, length = _clock(max(ends.values())), _clock(max(due[index] for index in ends))
+            self._note(f"could be read up to {reached} of {length} only; the rest is treated as absent.")
         elif packets.damaged:
             start, end = _clock(packets.damaged[0][0]), _clock(packets.damaged[-1][1])
             where = f"at {start}" if start == end else f"from {start} to {end}"
@@ -175,7 +177,7 @@ class Clip:
         """Whether packets came for all of the duration that the file announces."""
         if self.duration is None or packets.container.format.name in _ANNOUNCES_NO_DURATION:
             return True
-        return packets.end >= self.duration - _MISSING
+        return not _is_cut(packets.end, self.duration)
 
     def _note_not_a_recording(self, reason: str) -> None:
         self._note(f"is not a recording that can be decoded ({reason}); its sound and faces are treated as absent.")
@@ -196,6 +198,10 @@ def sample_times(rate: float, spans: Iterable[tuple[float, float]]) -> list[floa
     return sorted(times)
 
 
+def _is_cut(end: float, due: float) -> bool:
+    return end < due - min(_MISSING, _MISSING_SHARE * due)
+
+
 class _Packets:
     """The packets of a recording, and what is found out on the way.
 
@@ -214,6 +220,17 @@ class _Packets:
     @property
     def end(self) -> float:
         return max(self.ends.values(), default=0.0)
+
+    @property
+    def announced(self) -> dict[int, float]:
+        """When each stream ends by what the file says, where it says that of single streams."""
+        if self.container.format.name in _ANNOUNCES_NO_DURATION:
+            return {}
+        return {
+            stream.index: float(((stream.start_time or 0) + stream.duration) * stream.time_base - self.origin)
+            for stream in self.container.streams
+            if stream.duration is not None and stream.time_base is not None
+        }
 
     def __iter__(self) -> Iterator[Packet]:
         streams = [stream for stream in self.container.streams if stream.type in ("video", "audio", "subtitle")]
