@@ -41,6 +41,8 @@ def _predict(options: argparse.Namespace) -> None:
     from ..reports.table import prediction_table, show
 
     transcript, recording = _inputs(options)
+    if options.output is not None:
+        _check_packages(options)
     with remarks() as said:
         pipe = load_pipeline(options.model)
         predictions = pipe(
@@ -91,6 +93,14 @@ def _reports(options: argparse.Namespace) -> Any:
     if unknown:
         options.parser.error(f"--report takes {', '.join(KINDS)} or all, found {', '.join(unknown)}")
     return "all" if "all" in kinds else kinds
+
+
+def _check_packages(options: argparse.Namespace) -> None:
+    from ..reports.writers import check_packages
+
+    check_packages(_reports(options))
+    if options.annotate:
+        from ..reports import annotate  # noqa: F401  it says what it lacks
 
 
 def _write_result(options: argparse.Namespace, result: dict[str, Any], recording: Path | None, stem: str) -> None:

@@ -49,6 +49,16 @@ def write_reports(
     return [_replace(folder / _name(result, stem, kind), partial(write, result)) for kind, write in writers]
 
 
+def check_packages(kinds: Sequence[str] | Literal["all"]) -> None:
+    """Whether all that the reports need is installed, before any long work for them.
+
+    Raises:
+        ImportError: naming the report and what it lacks.
+    """
+    for kind in KINDS if kinds == "all" else kinds:
+        _writer(kind, None)
+
+
 def _possible_kinds(utterances: Sequence[Mapping[str, Any]], kinds: Sequence[str] | Literal["all"]) -> list[str]:
     chosen = list(KINDS) if kinds == "all" else list(kinds)
     unknown = [kind for kind in chosen if kind not in KINDS]
