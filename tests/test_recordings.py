@@ -3,14 +3,11 @@
 import functools
 import http.server
 import json
-import multiprocessing
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ import pytest
 import tiny
 import torch
 from conftest import Conversation
+from killing import killed
 from transformers import pipeline
 
 from m2fnet_hf import (
@@ -275,19 +273,6 @@ def predict(*arguments: object) -> int:
     return main(["predict", *map(str, arguments)])
 
 
-def killed(folder: Path, entries: int, arguments: list[str]) -> int | None:
-    """Run the command in a process of its own and kill it when the cache holds so many entries; its exit status."""
-    # Forked, because starting anew takes seconds; one thread, because OpenMP does not survive a fork.
-    process = multiprocessing.get_context("fork").Process(target=predict, args=arguments)
-    process.start()
-    while process.is_alive() and len(list(folder.rglob("*.safetensors"))) < entries:
-        time.sleep(0.001)
-    if process.pid is not None and process.is_alive():
-        os.kill(process.pid, signal.SIGKILL)
-    process.join()
-    return process.exitcode
-
-
 @pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_the_same(
     looking: MultimodalEmotionPipeline,
@@ -301,13 +286,13 @@ def test_a_killed_run_goes_on_and_ends_the_same(
         options = [str(word) for pair in places.items() for word in pair]
         return [str(conversation.video), "--transcript", str(conversation.transcript), *options, "--frame-rate", "8"]
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # OpenMP does not survive a fork
     monkeypatch.setattr(observe, "SOUNDS_AT_ONCE", 1)
     assert predict(*arguments("whole")) == 0
     entries = len(list((tmp_path / "cache" / "whole").rglob("*.safetensors")))
     assert entries > 8
-    statuses = [killed(tmp_path / "cache" / "often", count, arguments("often")) for count in (0, 1, 2, entries // 2)]
-    statuses.append(killed(tmp_path / "cache" / "often", entries, arguments("often")))
+    counts = (0, 1, 2, entries // 2, entries)
+    statuses = [killed(predict, arguments("often"), tmp_path / "cache" / "often", count) for count in counts]
     assert -signal.SIGKILL in statuses
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache" / "often").rglob("*.safetensors")}
     assert predict(*arguments("often")) == 0

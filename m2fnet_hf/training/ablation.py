@@ -160,9 +160,10 @@ def _figures(run: RunConfig, folder: Path, splits: Mapping[str, Sequence[Dialogu
     if results is None:
         trainer = train_run(run, splits["train"], splits["dev"], folder / "model")
         results = {"settings": asdict(run)}
-        for split in SPLITS:
-            seen: Any = with_recordings(splits[split], trainer.model, trainer.processing_class, run.media)
-            predicted: Any = trainer.predict(seen, metric_key_prefix=split)
+        asked = [splits[split] for split in SPLITS]
+        seen = with_recordings(asked, trainer.model, trainer.processing_class, run.media)
+        for split, dialogues in zip(SPLITS, seen, strict=True):
+            predicted: Any = trainer.predict(dialogues, metric_key_prefix=split)
             results[split] = {metric: predicted.metrics[f"{split}_{metric}"] for metric in METRICS}
         _write(results, file)
     for unneeded in (folder / "model").glob("checkpoint-*") if keep_weights else [folder / "model"]:

@@ -207,20 +207,20 @@ def _faces_to_fit(dialogues: list[Dialogue], observer: Observer, width: int) -> 
     return np.concatenate(found)
 
 
-def check_features(dialogues: Any, model: Any, processor: Any) -> None:
+def check_features(splits: Iterable[Any], model: Any, processor: Any) -> None:
     """Refuse features that stand in for another encoder than the model's, or for one that is to be trained.
 
     Args:
-        dialogues: of any kind; only [`StoredDialogues`] are checked.
+        splits: dialogues of any kind; only [`StoredDialogues`] are checked.
 
     Raises:
         ValueError: naming the modality and what to do.
     """
-    if not isinstance(dialogues, StoredDialogues):
-        return
-    for modality, made in encoder_settings(model, processor).items():
-        stored = dialogues.settings.get(modality, {})
-        other = [name for name, value in made.items() if stored.get(name) != value]
+    stored = [split.settings for split in splits if isinstance(split, StoredDialogues)]
+    for modality, made in encoder_settings(model, processor).items() if stored else ():
+        other = [
+            name for name, value in made.items() if any(one.get(modality, {}).get(name) != value for one in stored)
+        ]
         if other:
             raise ValueError(
                 f"The features of {modality} must be made as the model reads it, found another {', '.join(other)}; "

@@ -430,7 +430,7 @@ def _with_faces(
     dialogues: Sequence[Dialogue], model: Any, processor: Any, media: dict[str, Any], progress: Progress | None
 ) -> Sequence[Dialogue]:
     """The dialogues, with the faces of their recordings where they have some."""
-    seen = with_recordings(list(dialogues), model, processor, media)
+    (seen,) = with_recordings([list(dialogues)], model, processor, media)
     every = (seen[number] for number in range(len(seen)))
     return list(every if progress is None else progress(every, description="Faces", total=len(seen)))
 

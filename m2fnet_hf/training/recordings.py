@@ -12,19 +12,21 @@ from ..media.senses import observer_for
 
 
 def with_recordings(
-    dialogues: Sequence[Dialogue], model: Any, processor: Any, media: dict[str, Any]
-) -> "Sequence[Dialogue] | ObservedDialogues":
-    """The same dialogues where none has a recording or the model reads neither sound nor faces.
+    splits: Sequence[Sequence[Dialogue]], model: Any, processor: Any, media: dict[str, Any]
+) -> list[Any]:
+    """Each split as it is, or as [`ObservedDialogues`] where a dialogue has a recording and the model reads of it.
 
     Args:
         media: the section of that name of a [`RunConfig`].
     """
     reads = model.config.audio_config is not None or model.config.visual_config is not None
-    if not reads or not isinstance(dialogues, list) or not any(map(_has_recording, dialogues)):
-        return dialogues
+    seen = [reads and isinstance(split, list) and any(map(_has_recording, split)) for split in splits]
+    if not any(seen):
+        return list(splits)
     settings = {**media, "cache": open_cache(media.get("cache", True))}
-    # The sound encoder may be trained: it needs the sound itself, in each epoch.
-    return ObservedDialogues(dialogues, observer_for(model, processor, encode_sound=False, **settings))
+    # One for all splits, as it may hold a face detector. The sound encoder may be trained: it needs the sound itself.
+    observer = observer_for(model, processor, encode_sound=False, **settings)
+    return [ObservedDialogues(split, observer) if one else split for split, one in zip(splits, seen, strict=True)]
 
 
 class ObservedDialogues(Dataset[Dialogue]):

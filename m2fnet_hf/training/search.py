@@ -119,11 +119,8 @@ def _trainer(
         trainer.processing_class = processor = build_processor(chosen)
         model = build_model(chosen, processor, train if trainer.args.balance_classes else None)
         trainer.data_collator = DialogueCollator(processor, model.config.modalities, model.config.label_ids)
-        for split in (train, dev):
-            check_features(split, model, processor)
-        trainer.train_dataset, trainer.eval_dataset = (
-            with_recordings(split, model, processor, chosen.media) for split in (train, dev)
-        )
+        check_features([train, dev], model, processor)
+        trainer.train_dataset, trainer.eval_dataset = with_recordings([train, dev], model, processor, chosen.media)
         return model
 
     args = run.training_arguments(output)

@@ -147,11 +147,10 @@ def train(
     set_seed(args.seed)
     processor = build_processor(run)
     model = build_model(run, processor, train_dialogues if args.balance_classes else None)
-    for split in (train_dialogues, dev_dialogues):
-        check_features(split, model, processor)
+    check_features([train_dialogues, dev_dialogues], model, processor)
     if args.teachers:
         train_dialogues = taught(train_dialogues, args.teachers, model.config)
-    seen = [with_recordings(split, model, processor, run.media) for split in (train_dialogues, dev_dialogues)]
+    seen = with_recordings([train_dialogues, dev_dialogues], model, processor, run.media)
     trainer = EmotionTrainer(model, args, processor, *seen)
     trainer.train(resume_from_checkpoint=last_checkpoint(output_dir))
     trainer.save_model()

@@ -18,6 +18,7 @@ import tiny
 import torch
 from accelerate import PartialState
 from conftest import Conversation
+from killing import killed
 from media.recordings import record
 
 from m2fnet_hf import (
@@ -309,19 +310,6 @@ def run(folder: Path, clips: Path | None, pause: float = 0.0) -> None:
     (folder / f"processes-{summary.processes}-{os.environ.get('RANK', 0)}").touch()
 
 
-def killed(folder: Path, shards: int, clips: Path) -> int | None:
-    """Run in a process of its own and kill it when there are so many shards; its exit status."""
-    # Forked, because starting anew takes seconds.
-    process = multiprocessing.get_context("fork").Process(target=run, args=(folder, clips, 0.02))
-    process.start()
-    while process.is_alive() and len(list(folder.rglob("*.safetensors"))) < shards:
-        time.sleep(0.001)
-    if process.pid is not None and process.is_alive():
-        os.kill(process.pid, signal.SIGKILL)
-    process.join()
-    return process.exitcode
-
-
 def rank(number: int, port: int, folder: Path, clips: Path) -> None:
     """One of two processes, as torchrun starts them."""
     world = {"RANK": number, "LOCAL_RANK": number, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "MASTER_PORT": port}
@@ -353,7 +341,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> dict[str, An
 def test_a_killed_run_goes_on_and_ends_the_same(tmp_path: Path, clips: Path, whole: dict[str, Any]) -> None:
     (tmp_path / "train").mkdir()
     (tmp_path / "train" / "half.part").touch()  # as a kill in the middle of a write leaves it
-    statuses = [killed(tmp_path, shards, clips) for shards in (0, 1, 2, 5, 9, 12)]
+    statuses = [killed(run, (tmp_path, clips, 0.02), tmp_path, shards) for shards in (0, 1, 2, 5, 9, 12)]
     assert statuses.count(-signal.SIGKILL) >= 4
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
     assert len(kept) >= 9
