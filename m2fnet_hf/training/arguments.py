@@ -21,6 +21,8 @@ class EmotionTrainingArguments(TrainingArguments):
         layer_decay: factor from each layer of an encoder to the one below it, on its learning rate (Howard and Ruder,
             2018; as in BERT's fine-tuning by Sun et al., 2019); the last layer has the full rate.
         early_stopping_patience: stop after so many evaluations without a better `metric_for_best_model` on dev.
+        start_from: folder or name of a trained model of the same sizes, whose weights training starts from; its last
+            layer starts anew where the labels differ.
         teachers: folders or names of models whose mean probabilities on the training data are targets as well.
         teachers_share: of the loss, 0 to 1; the labels have the rest.
         balance_classes: weigh each class by the inverse of its share of the training split, as the report does.
@@ -29,6 +31,7 @@ class EmotionTrainingArguments(TrainingArguments):
     encoder_learning_rate: float | None = field(default=None, metadata={"help": "Learning rate of the encoders."})
     layer_decay: float | None = field(default=None, metadata={"help": "Factor from one layer to the one below."})
     early_stopping_patience: int | None = field(default=None, metadata={"help": "Evaluations without a better one."})
+    start_from: str | None = field(default=None, metadata={"help": "Model whose weights training starts from."})
     teachers: list[str] | None = field(default=None, metadata={"help": "Models to learn from."})
     teachers_share: float = field(default=0.5, metadata={"help": "Share of the loss to the teachers' targets."})
     balance_classes: bool = field(default=False, metadata={"help": "Weigh classes by their inverse frequency."})

@@ -147,6 +147,8 @@ def train(
     set_seed(args.seed)
     processor = build_processor(run)
     model = build_model(run, processor, train_dialogues if args.balance_classes else None)
+    if args.start_from:
+        load_weights(model, args.start_from)
     check_features([train_dialogues, dev_dialogues], model, processor)
     if args.teachers:
         train_dialogues = taught(train_dialogues, args.teachers, model.config)
@@ -231,6 +233,26 @@ def build_model(
     if balance is not None:
         model.config.class_weights = class_weights(balance, model.config)
     return model
+
+
+def load_weights(model: M2FNetForEmotionClassification, trained: str | Path) -> None:
+    """Take the weights of a trained model, but not its last layer where the labels differ.
+
+    Raises:
+        ValueError: for a model of other sizes or modalities.
+    """
+    start = M2FNetForEmotionClassification.from_pretrained(trained, dtype=torch.float32)
+    weights, own = start.state_dict(), model.state_dict()
+    if start.config.label_names != model.config.label_names:
+        weights |= {name: value for name, value in own.items() if name.startswith("classifier.output.")}
+    shapes = [{name: value.shape for name, value in state.items()} for state in (own, weights)]
+    unlike = sorted({name for name, _ in shapes[0].items() ^ shapes[1].items()})
+    if unlike:
+        raise ValueError(
+            f"`start_from` must name a model of the same sizes and modalities, found {len(unlike)} weights that differ "
+            f"in {trained}, such as {unlike[0]}; take its settings over into `model`."
+        )
+    model.load_state_dict(weights)
 
 
 def class_weights(dialogues: Sequence[Dialogue], config: M2FNetConfig) -> list[float]:

@@ -19,7 +19,15 @@ from m2fnet_hf.evaluation.evaluate import evaluate
 from m2fnet_hf.pipeline_m2fnet import MultimodalEmotionPipeline
 from m2fnet_hf.registration import TASK
 from m2fnet_hf.training.arguments import RunConfig
-from m2fnet_hf.training.trainer import EmotionTrainer, build_model, class_weights, last_checkpoint, train
+from m2fnet_hf.training.trainer import (
+    EmotionTrainer,
+    build_model,
+    build_processor,
+    class_weights,
+    last_checkpoint,
+    load_weights,
+    train,
+)
 
 LABELS = [f"{word}{tone}{face}" for word in "ab" for tone in "ab" for face in "ab"]
 SETTINGS = {
@@ -305,3 +313,33 @@ def test_a_model_learns_from_teachers(tmp_path: Path) -> None:
     assert figures["accuracy"] > 0.7  # what the labels alone teach is right half of the time
     with pytest.raises(ValueError, match="A teacher must know the labels calm, stressed, cross, found"):
         train(settings(["calm", "stressed", "cross"], teachers=teachers), wrong, wrong, tmp_path / "x")
+
+
+def test_training_starts_from_a_trained_model(tmp_path: Path) -> None:
+    train_split, dev = corpus(16, 0), corpus(8, 1)
+    train(run(("text",), num_train_epochs=2), train_split, dev, tmp_path / "first")
+    still = {"start_from": str(tmp_path / "first"), "num_train_epochs": 1, "learning_rate": 0.0}
+    train(run(("text",), **still), train_split, dev, tmp_path / "second")
+    first, second = (json.loads((tmp_path / name / "dev_results.json").read_text()) for name in ("first", "second"))
+    assert second["eval_loss"] == pytest.approx(first["eval_loss"], abs=1e-6)
+
+
+def test_other_labels_start_with_a_last_layer_of_their_own(tmp_path: Path) -> None:
+    model = build_model(run(("text",)), build_processor(run(("text",))))
+    model.save_pretrained(tmp_path)
+    other = run(("text",))
+    other.model |= {"labels": ["calm", "upset"]}
+    for name in ("id2label", "label2id", "num_labels"):
+        other.model.pop(name, None)
+    new = build_model(other, build_processor(other))
+    kept = new.classifier.output.weight.clone()
+    load_weights(new, tmp_path)
+    assert torch.equal(new.classifier.output.weight, kept)
+    assert torch.equal(new.classifier.first.weight, model.classifier.first.weight)
+
+
+def test_a_model_of_other_sizes_is_no_start(tmp_path: Path) -> None:
+    build_model(run(("text",)), build_processor(run(("text",)))).save_pretrained(tmp_path)
+    other = run(("text", "audio"))
+    with pytest.raises(ValueError, match=r"same sizes and modalities, found \d+ weights that differ"):
+        load_weights(build_model(other, build_processor(other)), tmp_path)
