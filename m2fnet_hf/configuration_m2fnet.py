@@ -62,6 +62,8 @@ class _StrictConfig(PreTrainedConfig):
         unknown = _unknown(cls, config_dict)
         if unknown:
             logger.warning(f"{cls.__name__} has no use for {', '.join(unknown)} in the saved config.")
+        if cls._auto_class is None:  # loaded from the package, where the library must not ask for remote code
+            unknown += ["auto_map", "custom_pipelines"]
         return super().from_dict({name: config_dict[name] for name in config_dict if name not in unknown}, **kwargs)
 
 

@@ -11,13 +11,19 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 from transformers import Pipeline
 
+from .hub_m2fnet import PACKAGE, M2FNetHubMixin
 from .processing_m2fnet import MODALITIES, check_causal
 
 SHOWN_FIELDS = ("start", "end", "speaker", "text")
 NOT_GIVEN = {"text": "no words were given", "audio": "no sound was given", "visual": "no faces were given"}
+WITHHELD = "withheld by `modalities`"
+# The options of each step.
+READING = ("asr", "faces", "frame_rate", "modalities", "cache", "progress")
+FORWARD = ("return_attentions",)
+SHOWING = ("top_k", "return_faces")
 
 
-class MultimodalEmotionPipeline(Pipeline):
+class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
     """The emotion of every utterance of a conversation, or of many conversations.
 
     ```python
@@ -36,6 +42,8 @@ class MultimodalEmotionPipeline(Pipeline):
         faces: what finds the faces: `pyfeat`, `pyfeat-v2`, `opencv`, another registered backend or its object, a csv or
             npz file of faces, or `none`. Default: the one that the model was trained with.
         frame_rate: frames of each second of an utterance in which faces are looked for. Default: 2.
+        modalities: those of `text`, `audio` and `visual` that the model may use; the others are withheld, as if absent.
+            Default: all that it reads.
         cache: folder that keeps what was measured of recordings, so that a second run is fast and a killed one goes on;
             `True` (default) is `$M2FNET_CACHE` or `m2fnet` in the Hub's cache folder, `False` keeps nothing.
         batch_size: dialogues per forward pass; it changes no prediction.
@@ -83,27 +91,23 @@ class MultimodalEmotionPipeline(Pipeline):
             raise TypeError(f"The pipeline takes recordings or dialogues, found {type(inputs).__name__}.")
         return super().__call__(inputs, **kwargs)
 
-    def _sanitize_parameters(
-        self,
-        asr: Any = None,
-        faces: Any = None,
-        frame_rate: float = 2.0,
-        cache: str | os.PathLike | bool = True,
-        progress: Callable[..., Iterable[Any]] | None = None,
-        top_k: int | None = None,
-        return_attentions: bool = False,
-        return_faces: bool = False,
-        **unknown: Any,
-    ) -> tuple[dict, dict, dict]:
+    def _sanitize_parameters(self, **given: Any) -> tuple[dict, dict, dict]:
+        known = (*READING, *FORWARD, *SHOWING)
+        unknown = [name for name in given if name not in known]
         if unknown:
             name = type(self).__name__
             raise TypeError(f"The pipeline takes what `help({name})` lists, found {', '.join(unknown)}.")
-        if top_k is not None and top_k < 1:
-            raise ValueError(f"`top_k` must be at least 1, found {top_k}.")
-        if not frame_rate > 0:
-            raise ValueError(f"`frame_rate` must be above 0 frames per second, found {frame_rate}.")
-        reading = {"asr": asr, "faces": faces, "frame_rate": frame_rate, "cache": cache, "progress": progress}
-        return reading, {"return_attentions": return_attentions}, {"top_k": top_k, "return_faces": return_faces}
+        if given.get("top_k") is not None and given["top_k"] < 1:
+            raise ValueError(f"`top_k` must be at least 1, found {given['top_k']}.")
+        if not given.get("frame_rate", 1) > 0:
+            raise ValueError(f"`frame_rate` must be above 0 frames per second, found {given['frame_rate']}.")
+        if given.get("modalities") is not None:
+            _check_modalities(given["modalities"], self.model.config.modalities)
+        # What is not given stays out, because the library puts it in the place of what the pipeline was made with.
+        reading, forward, showing = (
+            {name: given[name] for name in names if name in given} for names in (READING, FORWARD, SHOWING)
+        )
+        return reading, forward, showing
 
     def get_iterator(
         self,
@@ -116,21 +120,30 @@ class MultimodalEmotionPipeline(Pipeline):
     ) -> Iterator[list[dict[str, Any]]]:
         """Predictions dialogue by dialogue; the library's own batching cannot pad dialogues."""
         dialogues: Any = inputs if isinstance(inputs, (Dataset, list)) else _Stream(inputs, batch_size)
-        collate = partial(self.preprocess, reader=_Reader(self, **preprocess_params))
+        modalities = preprocess_params.pop("modalities", None)
+        collate = partial(self.preprocess, modalities=modalities, reader=_Reader(self, **preprocess_params))
         for batch in DataLoader(dialogues, batch_size=batch_size, num_workers=num_workers, collate_fn=collate):
             yield from self.postprocess(self.forward(batch, **forward_params), **postprocess_params)
 
-    def preprocess(self, dialogues: Sequence[Any], reader: "_Reader | None" = None, **reading: Any) -> dict[str, Any]:
+    def preprocess(
+        self,
+        dialogues: Sequence[Any],
+        modalities: Sequence[str] | None = None,
+        reader: "_Reader | None" = None,
+        **reading: Any,
+    ) -> dict[str, Any]:
         """Dialogues to the model's inputs, with their utterances beside them."""
         reader = reader or _Reader(self, **reading)
         utterances = [reader(one) for one in dialogues]
-        tensors = self.processor(utterances, modalities=self.model.config.modalities)
-        return {"utterances": utterances, "tensors": dict(tensors)}
+        modalities = modalities or self.model.config.modalities
+        tensors = self.processor(utterances, modalities=modalities)
+        return {"utterances": utterances, "modalities": modalities, "tensors": dict(tensors)}
 
     def _forward(self, batch: dict[str, Any], return_attentions: bool = False) -> dict[str, Any]:
         output = self.model(**batch["tensors"], output_attentions=return_attentions)
         return {
             "utterances": batch["utterances"],
+            "modalities": batch["modalities"],
             "probabilities": (output.logits.float() / self.model.config.softmax_temperature).softmax(-1),
             "modality_mask": output.modality_mask,
             "attentions": _attentions(output) if return_attentions else None,
@@ -155,7 +168,8 @@ class MultimodalEmotionPipeline(Pipeline):
         scores = {config.label_names[index]: probabilities[index].item() for index in order}
         label = next(iter(scores))
         used = [name for name, used in zip(MODALITIES, output["modality_mask"][b, u].tolist(), strict=True) if used]
-        reasons = {**NOT_GIVEN, **(_get(utterance, "missing") or {})}
+        withheld = {name: WITHHELD for name in config.modalities if name not in output["modalities"]}
+        reasons = {**NOT_GIVEN, **(_get(utterance, "missing") or {}), **withheld}
         prediction = {
             **{field: _get(utterance, field) for field in SHOWN_FIELDS},
             "label": label,
@@ -241,6 +255,14 @@ class _Reader:
         return _needs_package("data.cache", "Reading recordings").open_cache(self.cache)
 
 
+def _check_modalities(modalities: Any, read: tuple[str, ...]) -> None:
+    if isinstance(modalities, str) or not modalities or not set(modalities) <= set(read):
+        raise ValueError(
+            f"`modalities` must list one or more of those that the model reads ({', '.join(read)}), found "
+            f"{modalities!r}."
+        )
+
+
 def _attentions(output: Any) -> dict[str, torch.Tensor]:
     """The mean [B, U, U] over fusion modules and heads, by modality."""
     given = {"audio": output.audio_attentions, "visual": output.visual_attentions}
@@ -286,11 +308,9 @@ def _utterances(source: Any) -> list[Any]:
     """The utterances of any accepted form of a dialogue."""
     if hasattr(source, "utterances"):
         return list(source.utterances)
-    try:
-        from .data.dialogue import Dialogue
-    except ImportError:  # as remote code, beside transformers alone; the processor checks what it is given
+    if __package__ != PACKAGE:  # remote code, which comes without the contract; the processor checks what it is given
         return list(source["utterances"] if isinstance(source, Mapping) else source)
-    return list(Dialogue.from_any(source).utterances)
+    return list(import_module(".data.dialogue", PACKAGE).Dialogue.from_any(source).utterances)
 
 
 def _get(utterance: Any, field: str) -> Any:
@@ -304,7 +324,7 @@ def _name(source: Any) -> str:
 def _needs_package(module: str, purpose: str) -> Any:
     """A module of the package, which remote code comes without."""
     try:
-        return import_module(f".{module}", __package__)
+        return import_module(f"{PACKAGE}.{module}")
     except ImportError as error:
         raise ImportError(f"{purpose} needs {error.name}: pip install m2fnet-hf") from None
 

@@ -18,6 +18,7 @@ from transformers import (
 from transformers.processing_utils import ProcessingKwargs
 
 from .feature_extraction_m2fnet import AppearanceFeatureExtractor, AUFeatureExtractor
+from .hub_m2fnet import M2FNetHubMixin
 
 CONTEXTS = ("none", "past", "both")
 SPEAKER_PREFIXES = ("name", "index", "none")
@@ -44,7 +45,7 @@ class CallSettings(TypedDict, total=False):
     return_tensors: str | None
 
 
-class M2FNetProcessor(ProcessorMixin):
+class M2FNetProcessor(M2FNetHubMixin, ProcessorMixin):
     """Tokenizer, sound feature extractor and Action Unit extractor of one model.
 
     Args:
@@ -102,11 +103,11 @@ class M2FNetProcessor(ProcessorMixin):
                 return ours
         return ProcessorMixin.get_possibly_dynamic_module(module_name)
 
-    def save_pretrained(self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs: Any) -> list[str]:
+    def save_pretrained(self, save_directory: str | os.PathLike, *args: Any, **kwargs: Any) -> list[str]:
         """See the library. What the appearance features were fitted to lies beside the settings, as safetensors."""
         Path(save_directory).mkdir(parents=True, exist_ok=True)
         self.appearance_feature_extractor.save_weights(save_directory)
-        return super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
+        return super().save_pretrained(save_directory, *args, **kwargs)
 
     @classmethod
     def from_pretrained(  # type: ignore[override]

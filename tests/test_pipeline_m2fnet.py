@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny
@@ -113,3 +114,30 @@ def test_without_its_processor_it_says_so(tiny_checkpoint: Path) -> None:
     model = M2FNetForEmotionClassification.from_pretrained(tiny_checkpoint)
     with pytest.raises((ValueError, OSError), match="processor"):
         MultimodalEmotionPipeline(model=model)
+
+
+@pytest.mark.parametrize("kept", [("text",), ("text", "visual"), ("audio",)])
+def test_what_is_withheld_is_as_if_absent(pipe: MultimodalEmotionPipeline, kept: tuple[str, ...]) -> None:
+    dialogue = tiny.dialogue(3)
+    fields = {"text": {"text": None}, "audio": {"audio": None, "sampling_rate": None}, "visual": {"action_units": None}}
+    absent = {name: value for modality in fields.keys() - set(kept) for name, value in fields[modality].items()}
+    expected = pipe([utterance.replace(**absent) for utterance in dialogue])
+    answers = pipe(dialogue, modalities=kept)
+    assert scores(answers) == scores(expected) != scores(pipe(dialogue))
+    for answer in answers:
+        assert answer["modalities"] == list(kept)
+        assert answer["missing"] == {name: "withheld by `modalities`" for name in fields if name not in kept}
+
+
+@pytest.mark.parametrize("wrong", [(), "text", ["text", "smell"]])
+def test_modalities_that_the_model_does_not_read_are_refused(pipe: MultimodalEmotionPipeline, wrong: Any) -> None:
+    with pytest.raises(ValueError, match=r"one or more of those that the model reads \(text, audio, visual\), found"):
+        pipe(tiny.dialogue(1), modalities=wrong)
+
+
+def test_a_call_changes_what_the_pipeline_was_made_with(tiny_checkpoint: Path) -> None:
+    pipe = pipeline(TASK, model=str(tiny_checkpoint), device="cpu", modalities=["text"], top_k=2)
+    (answer,) = pipe(tiny.dialogue(1))
+    assert (answer["modalities"], len(answer["scores"])) == (["text"], 2)
+    (answer,) = pipe(tiny.dialogue(1), modalities=None, top_k=3)
+    assert (answer["modalities"], len(answer["scores"])) == (["text", "audio", "visual"], 3)

@@ -25,6 +25,15 @@ def add_data(parser: argparse.ArgumentParser, features: bool = True) -> None:
     )
 
 
+def dataset_name(options: argparse.Namespace) -> str | None:
+    """MELD, IEMOCAP, or that of somebody's own folder; features do not say what they were made of."""
+    if options.meld is not None:
+        return "MELD"
+    if options.iemocap is not None:
+        return "IEMOCAP"
+    return None if options.data is None else options.data.resolve().name
+
+
 def read_splits(options: argparse.Namespace, *names: str) -> "dict[str, Sequence[Dialogue]]":
     """Dialogues by split, of these alone where MELD's files allow it.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..registration import DEFAULT_CHECKPOINT
-from .data import add_data, read_splits, split_of
+from .data import add_data, dataset_name, read_splits, split_of
 from .model import add_model, load_pipeline
 from .terminal import progress, remarks, write_json
 from .train import TRAIN_EXTRA
@@ -30,6 +30,7 @@ def add(commands: Any) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    from ..hub.records import weights_sha256
     from ..reports.table import figures_table, show
 
     try:
@@ -42,9 +43,11 @@ def _evaluate(options: argparse.Namespace) -> None:
         pipe = load_pipeline(options.model, batch_size=8)
         records = predict_records(pipe, dialogues, progress)
     figures = figures_of(records)
-    dataset = next(name for name in ("meld", "iemocap", "data", "features") if getattr(options, name) is not None)
     model = options.model or DEFAULT_CHECKPOINT.name
-    results = {"model": model, "dataset": dataset.upper(), "split": options.split, **figures}
+    results = {"model": model, "dataset": dataset_name(options), "split": options.split, **figures}
+    folder = Path(options.model or DEFAULT_CHECKPOINT)
+    if folder.is_dir():
+        results["weights"] = weights_sha256(folder)
     show(figures_table(results))
     if options.output is not None:
         write_json(results, options.output)

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .data import add_data, read_splits, split_of
+from .data import add_data, dataset_name, read_splits, split_of
 from .terminal import progress, remarks, say
 
 TRAIN_EXTRA = "pip install 'm2fnet-hf[train]'"
@@ -90,7 +90,8 @@ def _train(options: argparse.Namespace) -> None:
     run = _run(options)
     with remarks():
         splits, output = read_splits(options), _output(options)
-        _needed("trainer").train(run, split_of(splits, "train"), split_of(splits, "dev"), output)
+        train, dev = split_of(splits, "train"), split_of(splits, "dev")
+        _needed("trainer").train(run, train, dev, output, dataset_name(options))
     print(f"The best epoch on dev is in {output}; `m2fnet evaluate --model {output} ...` reads test.")
 
 

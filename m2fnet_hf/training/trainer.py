@@ -137,11 +137,16 @@ def encoder_depths(names: Iterable[str]) -> dict[str, int]:
 
 
 def train(
-    run: RunConfig, train_dialogues: Sequence[Dialogue], dev_dialogues: Sequence[Dialogue], output_dir: str | Path
+    run: RunConfig,
+    train_dialogues: Sequence[Dialogue],
+    dev_dialogues: Sequence[Dialogue],
+    output_dir: str | Path,
+    dataset: str | None = None,
 ) -> EmotionTrainer:
     """Train a model and save the best epoch on dev to `output_dir`, with its processor, settings and figures.
 
-    A run that was interrupted goes on from its last checkpoint in `output_dir`.
+    A run that was interrupted goes on from its last checkpoint in `output_dir`. `dataset` is the name of the data, for
+    the run's record.
     """
     args = run.training_arguments(output_dir)
     set_seed(args.seed)
@@ -156,7 +161,8 @@ def train(
     trainer = EmotionTrainer(model, args, processor, *seen)
     trainer.train(resume_from_checkpoint=last_checkpoint(output_dir))
     trainer.save_model()
-    (Path(output_dir) / "run.json").write_text(json.dumps(asdict(run), indent=2, default=str) + "\n")
+    record = {"dataset": dataset, **asdict(run)}
+    (Path(output_dir) / "run.json").write_text(json.dumps(record, indent=2, default=str) + "\n")
     figures = trainer.evaluate()
     trainer.log_metrics("dev", figures)
     trainer.save_metrics("dev", figures, combined=False)

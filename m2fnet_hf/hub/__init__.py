@@ -1,0 +1,1 @@
+"""Publish models on the Hugging Face Hub, with code, results and card."""

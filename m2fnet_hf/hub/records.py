@@ -1,0 +1,117 @@
+"""What a run says of itself (settings, figures), made fit to publish."""
+
+import json
+import re
+import warnings
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from ..configuration_m2fnet import M2FNetConfig
+
+RESULTS, SETTINGS, DEV_RESULTS = "results.json", "run.json", "dev_results.json"
+RECORDS = (RESULTS, SETTINGS, DEV_RESULTS)
+
+_LOCAL = re.compile(r"[/~]|\.{1,2}/|[A-Za-z]:[\\/]|\\\\")
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+def weights_sha256(folder: Path) -> str:
+    """A hash of a checkpoint's weights, by which its results know it."""
+    digest = sha256()
+    for part in sorted(folder.glob("model*.safetensors")):
+        with part.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def read_record(folder: Path, name: str) -> dict[str, Any]:
+    """A record of a run, empty where there is none.
+
+    Raises:
+        ValueError: for what is not a JSON object.
+    """
+    path = folder / name
+    if not path.is_file():
+        return {}
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        record = None
+    if not isinstance(record, dict):
+        raise ValueError(f"{path} must hold a JSON object, found something else; write it again or remove it.")
+    return record
+
+
+def write_record(record: Mapping[str, Any], path: Path) -> None:
+    path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def publish_records(run: Path, folder: Path, repo_id: str, config: M2FNetConfig) -> None:
+    """Copy the records, without paths of this machine and with the hash of the weights that they are about.
+
+    Raises:
+        ValueError: for results of another model.
+    """
+    weights = weights_sha256(run)
+    for name in RECORDS:
+        record = read_record(run, name)
+        if not record:
+            continue
+        if record.get("weights", weights) != weights:
+            raise ValueError(_not_of_this_model(run, name, "its weights were others"))
+        if name == RESULTS:
+            check_results(record, config, run)
+            record["model"] = repo_id.rpartition("/")[2]
+        write_record({**without_paths(record), "weights": weights}, folder / name)
+
+
+def check_results(results: Mapping[str, Any], config: M2FNetConfig, run: Path) -> None:
+    """Refuse results that this model cannot have, and warn of those that name another.
+
+    Raises:
+        ValueError: where labels or modalities are others.
+    """
+    if list(results.get("per_class", config.label_names)) != config.label_names:
+        raise ValueError(_not_of_this_model(run, RESULTS, f"its labels are {', '.join(results['per_class'])}"))
+    used = [name for name, count in results.get("modalities", {}).items() if count]
+    absent = [name for name in used if name not in config.modalities]
+    if absent:
+        raise ValueError(_not_of_this_model(run, RESULTS, f"it used {', '.join(absent)}"))
+    measured = Path(str(results.get("model") or "")).name
+    if "weights" not in results and measured not in ("", run.resolve().name):
+        warnings.warn(
+            f"{run / RESULTS} names the model {measured}, expected {run.resolve().name}; if they are not the same, "
+            "evaluate again before you publish.",
+            stacklevel=2,
+        )
+
+
+def without_paths(value: Any) -> Any:
+    """A JSON value without the entries that are paths of this machine."""
+    if isinstance(value, dict):
+        return {name: without_paths(item) for name, item in value.items() if not is_local(item)}
+    if isinstance(value, list):
+        return [without_paths(item) for item in value if not is_local(item)]
+    return value
+
+
+def is_local(value: Any) -> bool:
+    """Whether this is a path and no name on the Hub."""
+    if not isinstance(value, str):
+        return False
+    return bool(_LOCAL.match(value)) or ("/" in value and Path(value).exists())
+
+
+def hub_names(*values: Any) -> list[str]:
+    """Those of the values that can be names on the Hub."""
+    return [value for value in values if isinstance(value, str) and not is_local(value) and _HUB_NAME.fullmatch(value)]
+
+
+def _not_of_this_model(run: Path, name: str, found: str) -> str:
+    return (
+        f"{run / name} must be about the model in {run}, but {found}; write it again with "
+        f"`m2fnet evaluate --model {run} --output {run / RESULTS}`, or remove it."
+    )
