@@ -1,4 +1,4 @@
-"""Encoders of one utterance: real tokens, samples and faces to features, in micro-batches that hold little padding.
+"""Encoders of one utterance: real tokens, samples and faces to features, packed or in batches that hold little padding.
 
 Shapes: N real utterances, T tokens, S samples, F face frames, P faces, A Action Units, L positions of an encoder's
 output, H its hidden size, D features, B dialogues, U utterances. Masks are true where real.
@@ -6,6 +6,7 @@ output, H its hidden size, D features, B dialogues, U utterances. Masks are true
 
 import inspect
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,34 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
-from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers import (
+    MODEL_MAPPING,
+    AttentionInterface,
+    AttentionMaskInterface,
+    AutoConfig,
+    AutoModel,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
 
 from .configuration_m2fnet import M2FNetVisualConfig
 
 # Encoders run on micro-batches of at most this many tokens or samples, padding included.
 TOKEN_BUDGET = 8192
 SAMPLE_BUDGET = 16_000 * 60
-# and are filled with real ones to at least this share.
-LEAST_FILL = 0.8
+# and are filled with real ones to at least this share, where they are not packed.
+LEAST_FILL = 0.95
 # Longer sound is encoded in pieces of at most this many samples (30 s) and pooled over all of them.
 LONGEST_SOUND = 16_000 * 30
 # Encoders that ignore padding when told of it. Others see utterances of equal length together only: group norm and
 # unmasked convolutions mix padding into real frames.
 MASKED_AUDIO_ENCODERS = {"wav2vec2", "hubert", "wavlm", "unispeech", "unispeech-sat"}
+# Encoders that run on utterances one behind the other in a single row: all that mixes tokens is attention, through the
+# library's interface, and positions can be given.
+PACKED_TEXT_ENCODERS = {"bart", "bert", "roberta", "xlm-roberta"}
+PACKED_ATTENTION = "m2fnet_packed"
 
 
 def finite(values: torch.Tensor, real: torch.Tensor, name: str) -> torch.Tensor:
@@ -66,17 +81,19 @@ def split_rows(values: torch.Tensor, mask: torch.Tensor) -> list[torch.Tensor]:
     return list(values[mask].split(mask.sum(1).tolist()))
 
 
-def micro_batches(lengths: list[int], budget: int, longest: int | None, equal: bool = False) -> Iterator[list[int]]:
-    """Indices of rows of like (or equal) length, shortest first, padded size at most `budget` and little of it padding.
+def micro_batches(
+    lengths: list[int], budget: int, longest: int | None, equal: bool = False, least_fill: float = LEAST_FILL
+) -> Iterator[list[int]]:
+    """Indices of rows, shortest first, in batches of a padded size of at most `budget`.
 
-    A row above `longest` or `budget` comes alone.
+    They are filled to `least_fill`, or of equal length. A row above `longest` or `budget` comes alone.
     """
     batch: list[int] = []
     real = 0
     for index in sorted(range(len(lengths)), key=lengths.__getitem__):
         length = lengths[index]
         size = length * (len(batch) + 1)
-        unlike = length != lengths[batch[0]] if equal and batch else real + length < LEAST_FILL * size
+        unlike = length != lengths[batch[0]] if equal and batch else real + length < least_fill * size
         if batch and (unlike or size > budget or (longest is not None and length > longest)):
             yield batch
             batch, real = [], 0
@@ -130,6 +147,33 @@ def _without_pooler(config: PreTrainedConfig) -> dict[str, bool]:
     return {"add_pooling_layer": False} if takes_it else {}
 
 
+def packed_attention(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    lengths: list[int] | None = None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """The library's attention; with `lengths`, of each utterance in a packed row [1, heads, N, H / heads] to itself."""
+    if lengths is None:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+    # Neighbours of equal length are attended to together.
+    runs = [(length, len(list(run))) for length, run in groupby(lengths)]
+    sizes = [length * count for length, count in runs]
+    parts = zip(*(rows[0].split(sizes, dim=1) for rows in (query, key, value)), strict=True)
+    states = []
+    for (length, count), part in zip(runs, parts, strict=True):
+        query, key, value = (rows.unflatten(1, (count, length)).transpose(0, 1) for rows in part)
+        states.append(sdpa_attention_forward(module, query, key, value, None, **kwargs)[0].flatten(0, 1))
+    return torch.cat(states).unsqueeze(0), None
+
+
+AttentionInterface.register(PACKED_ATTENTION, packed_attention)
+AttentionMaskInterface.register(PACKED_ATTENTION, sdpa_mask)
+
+
 def encode_text(
     encoder: PreTrainedModel,
     input_ids: torch.Tensor,
@@ -138,14 +182,46 @@ def encode_text(
     num_blocks: int,
 ) -> torch.Tensor:
     """Tokens [N, T] to features [N, D], pooled over `pooling_mask`."""
+    packed = _packs(encoder)
 
     def encode(rows: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         ids, pooled = pad_sequence(rows, batch_first=True).unbind(-1)
+        if packed:
+            return packed_states(encoder, [row[:, 0] for row in rows]), pooled.bool()
         mask = length_mask(torch.tensor([len(row) for row in rows], device=ids.device), ids.shape[1])
         return encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state, pooled.bool()
 
     rows = split_rows(torch.stack([input_ids, pooling_mask.long()], dim=-1), attention_mask)
-    return encode_rows(rows, encode, num_blocks, TOKEN_BUDGET, longest_text(encoder))
+    least_fill = 0.0 if packed else LEAST_FILL
+    return encode_rows(rows, encode, num_blocks, TOKEN_BUDGET, longest_text(encoder), least_fill=least_fill)
+
+
+def _packs(encoder: PreTrainedModel) -> bool:
+    """Whether an encoder can be packed; it is then switched to attention that can, unless another kind was chosen."""
+    config = encoder.config
+    if getattr(config, "encoder_layerdrop", 0):
+        return False
+    if config.model_type in PACKED_TEXT_ENCODERS and config._attn_implementation == "sdpa":
+        config._attn_implementation = PACKED_ATTENTION
+    return config._attn_implementation == PACKED_ATTENTION
+
+
+def packed_states(encoder: Any, rows: list[torch.Tensor]) -> torch.Tensor:
+    """Tokens [T] of n utterances to states [n, L, H]; until the last step, no layer sees padding."""
+    lengths = [len(row) for row in rows]
+    ids = torch.cat(rows).unsqueeze(0)
+    positions = torch.cat([torch.arange(length, device=ids.device) for length in lengths])
+    if encoder.config.model_type == "bart":  # takes no positions
+        states = encoder.embed_tokens(ids) + encoder.embed_positions(ids, position_ids=positions)
+        states = nn.functional.dropout(encoder.layernorm_embedding(states), encoder.dropout, encoder.training)
+        for layer in encoder.layers:
+            states = layer(states, None, lengths=lengths)
+    else:
+        # RoBERTa and its kin count positions from behind the padding index.
+        padding = encoder.embeddings.position_embeddings.padding_idx
+        positions = positions if padding is None else positions + padding + 1
+        states = encoder(input_ids=ids, position_ids=positions.unsqueeze(0), lengths=lengths).last_hidden_state
+    return pad_sequence(states[0].split(lengths), batch_first=True)
 
 
 def encode_audio(
@@ -191,13 +267,14 @@ def encode_rows(
     budget: int,
     longest: int | None,
     equal: bool = False,
+    least_fill: float = LEAST_FILL,
 ) -> torch.Tensor:
     """N rows of any length to features [N, D], in micro-batches; `encode` gives states [n, L, H] and what to pool.
 
     A row above `longest` is encoded in pieces of like length and pooled over all of them: nothing is cut off.
     """
     features, order = [], []
-    for batch in micro_batches([len(row) for row in rows], budget, longest, equal):
+    for batch in micro_batches([len(row) for row in rows], budget, longest, equal, least_fill):
         members = [rows[index] for index in batch]
         if longest is not None and len(members[0]) > longest:
             pieces = [encode([piece]) for piece in members[0].tensor_split(-(-len(members[0]) // longest))]

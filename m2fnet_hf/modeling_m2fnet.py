@@ -1,7 +1,8 @@
 """M2FNet (Chudasama et al., 2022, arXiv 2206.02187): a dialogue's text, sound and faces to one emotion per utterance.
 
 Shapes: B dialogues, U utterances, T tokens, S samples, F face frames, P faces, A Action Units, L positions of an
-encoder's output, D features, H hidden, C classes, N real utterances. Masks are true where real.
+encoder's output, D features, H hidden, C classes, N real utterances; n tiles of q rows that ask and k rows they see
+(`attention_m2fnet`). Masks are true where real.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,13 +11,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers import initialization as init
-from transformers.masking_utils import create_bidirectional_mask, create_causal_mask
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils import ModelOutput, can_return_tuple
 
+from .attention_m2fnet import M2FNetCache, Tiles, join_pieces, tile
 from .configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
 from .encoders_m2fnet import (
     M2FNetVisualEncoder,
@@ -30,6 +31,7 @@ from .encoders_m2fnet import (
     load_visual_encoder,
     num_frames,
 )
+from .hub_m2fnet import M2FNetHubMixin
 from .losses import IGNORED, emotion_loss
 
 
@@ -46,7 +48,7 @@ class M2FNetModelOutput(ModelOutput):
         hidden_states: on request, the first modality's [B, U, H] before and after each of its dialogue encoders.
         attentions: on request, the first modality's self-attention [B, heads, U, U] in each dialogue encoder.
         audio_attentions, visual_attentions: on request, in each fusion module, text to sound and text to faces
-            [B, heads, U, U].
+            [B, heads, U, U]. With a cache, the utterances before stand in front of those that are seen.
     """
 
     last_hidden_state: torch.Tensor | None = None
@@ -89,17 +91,19 @@ def eager_attention_forward(
     dropout: float = 0.0,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Scaled dot-product attention with its weights: [B, heads, U, H / heads] to [B, U, heads, H / heads]."""
+    """Scaled dot-product attention with its weights: [n, heads, q, H / heads] to [n, q, heads, H / heads]."""
     scores = query @ key.transpose(2, 3) * scaling
+    if attention_mask is None and module.is_causal and query.shape[2] == key.shape[2]:
+        attention_mask = torch.ones(scores.shape[2:], dtype=torch.bool, device=scores.device).tril()
     if attention_mask is not None:
-        scores = scores + attention_mask
+        scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
     weights = nn.functional.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
     output = nn.functional.dropout(weights, p=dropout, training=module.training) @ value
     return output.transpose(1, 2).contiguous(), weights
 
 
 class M2FNetAttention(nn.Module):
-    """Multi-head attention over the utterances of a dialogue; its projections see real utterances only."""
+    """Multi-head attention over the utterances of a dialogue; no row of it is padding."""
 
     def __init__(self, config: M2FNetConfig) -> None:
         super().__init__()
@@ -107,6 +111,7 @@ class M2FNetAttention(nn.Module):
         self.head_size = config.hidden_size // config.num_attention_heads
         self.scaling = self.head_size**-0.5
         self.is_causal = config.causal
+        self.number = 0  # in the model, which numbers them for the cache
         self.query = nn.Linear(config.hidden_size, config.hidden_size)
         self.key = nn.Linear(config.hidden_size, config.hidden_size)
         self.value = nn.Linear(config.hidden_size, config.hidden_size)
@@ -117,31 +122,38 @@ class M2FNetAttention(nn.Module):
         query: torch.Tensor,
         key: torch.Tensor,
         value: torch.Tensor,
-        rows: Rows,
-        mask: torch.Tensor | None,
+        tiles: Tiles,
+        cache: M2FNetCache | None = None,
         output_attentions: bool = False,
         **kwargs: Any,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Real rows [N, H] each, to [N, H] and the weights [B, heads, U, U] where the implementation gives them."""
+        """The rows that ask and those that are seen [N, H], to [N, H] and, on request, weights [B, heads, U, U]."""
         attend: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
             self.config._attn_implementation, eager_attention_forward
         )
         if output_attentions:
             attend = eager_attention_forward
-        states, weights = attend(
-            self,
-            self._heads(self.query(query), rows),
-            self._heads(self.key(key), rows),
-            self._heads(self.value(value), rows),
-            mask,
-            scaling=self.scaling,
-            dropout=self.config.attention_dropout if self.training else 0.0,
-            **kwargs,
-        )
-        return self.output(rows.pack(states.flatten(2))), weights
+        query, key, value = self.query(query), self.key(key), self.value(value)
+        if cache is not None:
+            key, value = cache.extend(self.number, key, value)
+        queries, keys, values = tiles.split_queries(query), tiles.split_keys(key), tiles.split_keys(value)
+        answers, weights = [], []
+        for group, *tiled in zip(tiles.groups, queries, keys, values, strict=True):
+            states, seen = attend(
+                self,
+                *(self._heads(rows) for rows in tiled),
+                group.mask,
+                scaling=self.scaling,
+                dropout=self.config.attention_dropout if self.training else 0.0,
+                **kwargs,
+            )
+            answers.append(states.flatten(2))
+            weights.append(seen)
+        return self.output(tiles.join(answers)), tiles.spread(weights) if output_attentions else None
 
-    def _heads(self, states: torch.Tensor, rows: Rows) -> torch.Tensor:
-        return rows.unpack(states).unflatten(-1, (-1, self.head_size)).transpose(1, 2)
+    def _heads(self, rows: torch.Tensor) -> torch.Tensor:
+        """[n, q, H] to [n, heads, q, H / heads]."""
+        return rows.unflatten(-1, (self.config.num_attention_heads, self.head_size)).transpose(1, 2)
 
 
 class M2FNetFeedForward(nn.Module):
@@ -168,15 +180,15 @@ class M2FNetDialogueLayer(GradientCheckpointingLayer):
         self.feed_forward_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.hidden_dropout)
 
-    def forward(
-        self, states: torch.Tensor, rows: Rows, mask: torch.Tensor | None, **kwargs: Any
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """[B, U, H] to [B, U, H] and the attention weights."""
-        skip = inner = rows.pack(states)
-        attended, weights = self.attention(inner, inner, inner, rows, mask, **kwargs)
-        inner = self.attention_norm(inner + self.dropout(attended))
+    def forward(self, states: torch.Tensor, tiles: list[Tiles], **kwargs: Any) -> tuple[Any, ...]:
+        """[N, H] to [N, H] and the attention weights."""
+        return join_pieces(self._look(states[piece.asking], states[piece.seen], piece, **kwargs) for piece in tiles)
+
+    def _look(self, asking: torch.Tensor, seen: torch.Tensor, tiles: Tiles, **kwargs: Any) -> tuple[Any, ...]:
+        attended, weights = self.attention(asking, seen, seen, tiles, **kwargs)
+        inner = self.attention_norm(asking + self.dropout(attended))
         inner = self.feed_forward_norm(inner + self.dropout(self.feed_forward(inner)))
-        return rows.unpack(skip + inner), weights
+        return asking + inner, weights
 
 
 class M2FNetModality(nn.Module):
@@ -200,27 +212,28 @@ class M2FNetModality(nn.Module):
         features: torch.Tensor | None,
         present: torch.Tensor,
         place: torch.Tensor,
-        rows: Rows,
-        mask: torch.Tensor | None,
+        tiles: list[Tiles],
+        output_hidden_states: bool | int | Sequence[int] | None = None,
         **kwargs: Any,
-    ) -> tuple[list[torch.Tensor], list[torch.Tensor | None]]:
-        """Features [B, U, D] where `present` [B, U], to [B, U, H] before and after each layer, and their attentions."""
-        states = self.dropout(self.embed(features, present, rows) + place)
+    ) -> tuple[torch.Tensor, list[torch.Tensor], list[torch.Tensor | None]]:
+        """Features [N, D] where `present` [N], to [N, H]; on request before and after each layer; and attentions."""
+        states = self.dropout(self.embed(features, present) + place)
         history, attentions = [states], []
         for layer in self.layers:
-            states, weights = layer(states, rows, mask, **kwargs)
-            history.append(states)
+            states, weights = layer(states, tiles, **kwargs)
+            if output_hidden_states:
+                history.append(states)
             attentions.append(weights)
-        return history, attentions
+        return states, history, attentions
 
-    def embed(self, features: torch.Tensor | None, present: torch.Tensor, rows: Rows) -> torch.Tensor:
-        """The projected features, and the learned vector where there are none: [B, U, H]."""
-        states = self.absent * rows.mask.unsqueeze(-1)
+    def embed(self, features: torch.Tensor | None, present: torch.Tensor) -> torch.Tensor:
+        """The projected features, and the learned vector where there are none: [N, H]."""
+        states = self.absent.expand(len(present), -1)
         if features is None:
             return states
-        here = Rows(present)
-        projected = self.activation(self.projection(self.norm(here.pack(features))))
-        return states.to(projected.dtype).flatten(0, 1).index_copy(0, here.index, projected).unflatten(0, present.shape)
+        here = present.nonzero().squeeze(-1)
+        projected = self.activation(self.projection(self.norm(features.index_select(0, here))))
+        return states.to(projected.dtype).index_copy(0, here, projected)
 
 
 class M2FNetFusionLayer(GradientCheckpointingLayer):
@@ -239,18 +252,19 @@ class M2FNetFusionLayer(GradientCheckpointingLayer):
         self.activation = nn.GELU()
         self.dropout = nn.Dropout(config.hidden_dropout)
 
-    def forward(
-        self, text: torch.Tensor, *others: torch.Tensor, rows: Rows, mask: torch.Tensor | None, **kwargs: Any
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor | None]]:
-        """Text and each other modality [B, U, H], to the text [B, U, H] and the attention weights by modality."""
-        query = rows.pack(text)
-        parts = [query] if self.includes_text else []
-        weights = {}
-        for (modality, attention), other in zip(self.attentions.items(), others, strict=True):
-            attended, weights[modality] = attention(query, rows.pack(other), query, rows, mask, **kwargs)
-            parts.append(attended)
-        merged = self.dropout(self.activation(self.merge(torch.cat(parts, dim=-1))))
-        return rows.unpack(merged), weights
+    def forward(self, text: torch.Tensor, *others: torch.Tensor, tiles: list[Tiles], **kwargs: Any) -> tuple[Any, ...]:
+        """Text and each other modality [N, H], to the text [N, H] and the attention weights to each of the others."""
+        return join_pieces(self._look(text, others, piece, **kwargs) for piece in tiles)
+
+    def _look(self, text: torch.Tensor, others: Sequence[torch.Tensor], tiles: Tiles, **kwargs: Any) -> tuple[Any, ...]:
+        query, value = text[tiles.asking], text[tiles.seen]
+        looks = [
+            attention(query, other[tiles.seen], value, tiles, **kwargs)
+            for attention, other in zip(self.attentions.values(), others, strict=True)
+        ]
+        attended, weights = zip(*looks, strict=True)
+        parts = [query, *attended] if self.includes_text else attended
+        return self.dropout(self.activation(self.merge(torch.cat(parts, dim=-1)))), *weights
 
 
 class M2FNetGate(nn.Module):
@@ -262,26 +276,26 @@ class M2FNetGate(nn.Module):
         self.score = nn.Linear(count * config.hidden_size, count)
 
     def forward(
-        self, states: dict[str, torch.Tensor], present: dict[str, torch.Tensor], rows: Rows
+        self, states: dict[str, torch.Tensor], present: dict[str, torch.Tensor]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Modalities [B, U, H], presence [B, U], to their sum [B, U, H] and its weights [B, U, M]."""
-        stacked = torch.stack([rows.pack(state) for state in states.values()], dim=1)
-        here = torch.stack([rows.pack(present[modality]) for modality in states], dim=1)
+        """Modalities [N, H], presence [N], to their sum [N, H] and its weights [N, M]."""
+        stacked = torch.stack(list(states.values()), dim=1)
+        here = torch.stack([present[modality] for modality in states], dim=1)
         scores = self.score(stacked.flatten(1))
         known = here | ~here.any(-1, keepdim=True)
         weights = scores.masked_fill(~known, float("-inf")).softmax(-1)
-        return rows.unpack((weights.unsqueeze(1) @ stacked).squeeze(1)), rows.unpack(weights)
+        return (weights.unsqueeze(1) @ stacked).squeeze(1), weights
 
 
-def sinusoidal_positions(utterance_mask: torch.Tensor, hidden_size: int) -> torch.Tensor:
-    """Sines and cosines of each utterance's place among the real ones (Vaswani et al., 2017, 3.5): [B, U, H]."""
-    place = (utterance_mask.cumsum(1) - 1).unsqueeze(-1).float()
+def sinusoidal_positions(place: torch.Tensor, hidden_size: int) -> torch.Tensor:
+    """Sines and cosines of each utterance's place in its dialogue (Vaswani et al., 2017, 3.5): [N] to [N, H]."""
     # 10,000 is the paper's wavelength base, not a longest dialogue.
     frequency = 10_000.0 ** (torch.arange(0, hidden_size, 2, device=place.device) / -hidden_size)
-    return torch.stack([(place * frequency).sin(), (place * frequency).cos()], dim=-1).flatten(-2)
+    angle = place.unsqueeze(-1).float() * frequency
+    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(-2)
 
 
-class M2FNetPreTrainedModel(PreTrainedModel):
+class M2FNetPreTrainedModel(M2FNetHubMixin, PreTrainedModel):  # type: ignore[misc]  # the library copies methods
     """Weights, loading and saving of every M2FNet."""
 
     config: M2FNetConfig
@@ -331,7 +345,7 @@ class M2FNetSpeakers(nn.Module):
         self.table = nn.Embedding(config.num_speakers, config.hidden_size)
 
     def forward(self, speaker_ids: torch.Tensor) -> torch.Tensor:
-        """[B, U] to [B, U, H]; an index outside the table (`-1`, or one speaker too many) gives zeros."""
+        """[N] to [N, H]; an index outside the table (`-1`, or one speaker too many) gives zeros."""
         known = (speaker_ids >= 0) & (speaker_ids < self.table.num_embeddings)
         return self.table(speaker_ids.where(known, 0)) * known.unsqueeze(-1)
 
@@ -361,6 +375,8 @@ class M2FNetModel(M2FNetPreTrainedModel):
         fusion_layers = config.num_fusion_layers if config.fusion == "attention" and others else 0
         self.fusion_layers = nn.ModuleList(M2FNetFusionLayer(config, others) for _ in range(fusion_layers))
         self.gate = M2FNetGate(config) if config.fusion == "gated" else None
+        for number, attention in enumerate(part for part in self.modules() if isinstance(part, M2FNetAttention)):
+            attention.number = number
         self.text_encoder = None if config.text_config is None else build_encoder(config.text_config)
         self.audio_encoder = None if config.audio_config is None else build_encoder(config.audio_config)
         self.visual_encoder = None if config.visual_config is None else M2FNetVisualEncoder(config.visual_config)
@@ -411,6 +427,7 @@ class M2FNetModel(M2FNetPreTrainedModel):
         visual_features_mask: torch.Tensor | None = None,
         utterance_mask: torch.Tensor | None = None,
         speaker_ids: torch.LongTensor | None = None,
+        cache: M2FNetCache | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         **kwargs: Any,
@@ -430,9 +447,12 @@ class M2FNetModel(M2FNetPreTrainedModel):
                 all.
             utterance_mask: real utterances [B, U]; default: all.
             speaker_ids: speaker's index within the dialogue [B, U], -1 where unknown; used with `speaker_embeddings`.
+            cache: what was said before in the one dialogue that is given, to which these utterances are added. Causal
+                models only.
 
         Raises:
-            ValueError: without any input, for NaN or infinite input at a real place, or for sound too short to encode.
+            ValueError: without any input, for NaN or infinite input at a real place, for sound too short to encode, or
+                for a cache with a model that is not causal or with several dialogues.
         """
         inputs = {
             "text": (input_ids, attention_mask, pooling_mask),
@@ -450,8 +470,8 @@ class M2FNetModel(M2FNetPreTrainedModel):
             output_hidden_states = self.config.output_hidden_states
         given = [*inputs.values(), *cached.values(), (action_units,), (appearance,)]
         utterance_mask = _utterance_mask(utterance_mask, given)
+        self._check_cache(cache, len(utterance_mask))
         rows = Rows(utterance_mask)
-        kwargs["output_attentions"] = output_attentions
 
         features, present = {}, {}
         for modality in self.modalities:
@@ -460,31 +480,38 @@ class M2FNetModel(M2FNetPreTrainedModel):
             )
         if self.training and self.config.modality_dropout:
             present = self._withhold(present)
+        here = {modality: rows.pack(mask) for modality, mask in present.items()}
 
-        place = self._places(utterance_mask, speaker_ids)
-        mask = self._attention_mask(place, utterance_mask, output_attentions)
-        histories, attentions = {}, {}
+        # Weights are asked of the eager implementation, whatever the model runs on otherwise.
+        implementation = "eager" if output_attentions else self.config._attn_implementation
+        tiles = tile(rows, self.config, implementation, cache)
+        place = self._places(rows, speaker_ids, 0 if cache is None else cache.seen)
+        kwargs |= {"cache": cache, "output_attentions": output_attentions}
+        states, histories, attentions = {}, {}, {}
         for modality, road in self.modalities.items():
-            histories[modality], attentions[modality] = road(
-                features[modality], present[modality], place, rows, mask, **kwargs
+            values = features[modality]
+            packed = None if values is None else rows.pack(values)
+            states[modality], histories[modality], attentions[modality] = road(
+                packed, here[modality], place, tiles, output_hidden_states, **kwargs
             )
-        states = {modality: history[-1] for modality, history in histories.items()}
 
         cross: dict[str, list] = {}
         weights = None
         if self.gate is None:
-            fused, cross = self._fuse(states, rows, mask, **kwargs)
+            fused, cross = self._fuse(states, tiles, **kwargs)
         else:
-            fused, weights = self.gate(states, present, rows)
+            fused, weights = self.gate(states, here)
+        if cache is not None:
+            cache.seen += len(rows.index)
 
         first = self.config.modalities[0]
         used = [present.get(modality, torch.zeros_like(utterance_mask)) for modality in ("text", "audio", "visual")]
         return M2FNetModelOutput(
-            last_hidden_state=fused,
-            modality_states=tuple(states.values()),
+            last_hidden_state=rows.unpack(fused),
+            modality_states=tuple(rows.unpack(state) for state in states.values()),
             modality_mask=torch.stack(used, dim=-1).long(),
-            modality_weights=weights,
-            hidden_states=_requested(histories[first], output_hidden_states),
+            modality_weights=None if weights is None else rows.unpack(weights),
+            hidden_states=_requested([rows.unpack(state) for state in histories[first]], output_hidden_states),
             attentions=_requested(attentions[first], output_attentions),
             audio_attentions=_requested(cross.get("audio"), output_attentions),
             visual_attentions=_requested(cross.get("visual"), output_attentions),
@@ -630,35 +657,30 @@ class M2FNetModel(M2FNetPreTrainedModel):
         kept = has & ((score >= self.config.modality_dropout) | surest)
         return dict(zip(present, kept.unbind(-1), strict=True))
 
-    def _places(self, utterance_mask: torch.Tensor, speaker_ids: torch.Tensor | None) -> torch.Tensor:
+    def _places(self, rows: Rows, speaker_ids: torch.Tensor | None, seen: int) -> torch.Tensor:
         """What is added to every modality of an utterance: its position, and its speaker where asked for."""
-        place = sinusoidal_positions(utterance_mask, self.config.hidden_size)
+        place = sinusoidal_positions(rows.pack(rows.mask.cumsum(1)) - 1 + seen, self.config.hidden_size)
         if self.speakers is not None and speaker_ids is not None:
-            place = place + self.speakers(speaker_ids)
+            place = place + self.speakers(rows.pack(speaker_ids))
         return place.to(self._dtype)
 
-    def _attention_mask(
-        self, states: torch.Tensor, utterance_mask: torch.Tensor, output_attentions: bool
-    ) -> torch.Tensor | None:
-        """Who sees whom, in the form that the attention implementation takes."""
-        window = self.config.attention_window
-        if window is not None and "flash" in self.config._attn_implementation and not output_attentions:
-            raise ValueError("`attention_window` cannot run on flash attention, use `attn_implementation='sdpa'`.")
-        # Weights are asked of the eager implementation, whatever the model runs on otherwise.
-        config = PreTrainedConfig.from_dict({"attn_implementation": "eager"}) if output_attentions else self.config
-        create: Callable = create_causal_mask if self.config.causal else create_bidirectional_mask
-        near = {} if window is None else {"and_mask_function": lambda _b, _h, query, key: (query - key).abs() <= window}
-        return create(config=config, inputs_embeds=states, attention_mask=utterance_mask, past_key_values=None, **near)
+    def _check_cache(self, cache: M2FNetCache | None, dialogues: int) -> None:
+        if cache is not None and not (self.config.causal and dialogues == 1):
+            kind = "a causal" if self.config.causal else "another"
+            raise ValueError(
+                f"`cache` needs a causal model (`causal=True` in its config) and one dialogue, found {kind} model and "
+                f"{dialogues} dialogues; give it one dialogue at a time."
+            )
 
     def _fuse(
-        self, states: dict[str, torch.Tensor], rows: Rows, mask: torch.Tensor | None, **kwargs: Any
+        self, states: dict[str, torch.Tensor], tiles: list[Tiles], **kwargs: Any
     ) -> tuple[torch.Tensor, dict[str, list[torch.Tensor | None]]]:
         """The text through the fusion modules, beside the other modalities, and the modules' attentions by modality."""
         text, *others = states.values()
         cross: dict[str, list] = {modality: [] for modality in states}
         for layer in self.fusion_layers:
-            text, attentions = layer(text, *others, rows=rows, mask=mask, **kwargs)
-            for modality, weights in attentions.items():
+            text, *attentions = layer(text, *others, tiles=tiles, **kwargs)
+            for modality, weights in zip(self.config.modalities[1:], attentions, strict=True):
                 cross[modality].append(weights)
         return torch.cat([text, *others], dim=-1), cross
 

@@ -9,8 +9,10 @@ from torch import nn
 from transformers import AutoModel, BartModel, BertModel, Wav2Vec2ForCTC, Wav2Vec2Model
 
 from m2fnet_hf import M2FNetConfig, M2FNetForEmotionClassification, M2FNetModel
+from m2fnet_hf import attention_m2fnet as attention
 from m2fnet_hf import encoders_m2fnet as encoders
-from m2fnet_hf.encoders_m2fnet import Rows, block_pool, micro_batches
+from m2fnet_hf.attention_m2fnet import M2FNetCache, tile
+from m2fnet_hf.encoders_m2fnet import Rows, block_pool, build_encoder, encode_text, micro_batches
 
 EXACT = 1e-5
 
@@ -84,6 +86,36 @@ def test_padding_and_neighbours_change_no_logit(architecture: dict) -> None:
         torch.testing.assert_close(alone[0], batched[b, :length], atol=EXACT, rtol=0)
 
 
+@pytest.mark.parametrize("kind", ["bart", "bert", "roberta"])
+def test_packed_text_is_the_padded_text_with_its_gradients(kind: str) -> None:
+    encoder = build_encoder(tiny.text_config(kind)).eval()
+    lengths = torch.tensor([7, 2, 9, 2, 1])
+    ids = torch.randint(5, 400, (5, 9))
+    real = torch.arange(9) < lengths.unsqueeze(1)
+    own = real & (torch.arange(9) >= lengths.unsqueeze(1) // 2)
+    states = encoder(input_ids=ids, attention_mask=real.long()).last_hidden_state
+    reference = block_pool(states, own, 2)
+    weights = torch.randn(reference.shape)
+    expected = torch.autograd.grad((reference * weights).sum(), list(encoder.parameters()), allow_unused=True)
+    packed = encode_text(encoder, ids, real, own, 2)
+    torch.testing.assert_close(packed, reference, atol=EXACT, rtol=0)
+    found = torch.autograd.grad((packed * weights).sum(), list(encoder.parameters()), allow_unused=True)
+    for (name, _), gradient, other in zip(encoder.named_parameters(), found, expected, strict=True):
+        assert (gradient is None) == (other is None), name
+        if gradient is not None:
+            torch.testing.assert_close(gradient, other, atol=EXACT, rtol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("changed", [{"_attn_implementation": "eager"}, {"encoder_layerdrop": 0.5}])
+def test_text_that_cannot_be_packed_is_the_same(changed: dict) -> None:
+    inputs = tiny.inputs([3, 2])
+    expected = logits(build(tiny.config()), inputs)
+    model = build(tiny.config())
+    for name, value in changed.items():
+        setattr(model.model.text_encoder.config, name, value)
+    torch.testing.assert_close(logits(model, inputs), expected, atol=EXACT, rtol=0)
+
+
 @pytest.mark.parametrize("architecture", [{}, {"audio": "layer", "fusion": "gated"}])
 def test_gradients_are_those_of_each_dialogue_alone(architecture: dict) -> None:
     model = build(tiny.config(freeze_text_encoder=False, freeze_audio_encoder=False, **architecture))
@@ -109,9 +141,9 @@ def test_dialogues_of_1_to_33_utterances() -> None:
         torch.testing.assert_close(alone[0], batched[b, :length], atol=EXACT, rtol=0)
 
 
-def test_no_layer_computes_on_padding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoders, "LEAST_FILL", 1.0)
-    model = build(tiny.config())
+@pytest.mark.parametrize("text", ["bart", "bert", "roberta"])
+def test_no_layer_computes_on_padding(text: str) -> None:
+    model = build(tiny.config(text))
     inputs = padded(tiny.inputs([3, 1]))
     seen: dict[str, int] = {}
 
@@ -119,17 +151,16 @@ def test_no_layer_computes_on_padding(monkeypatch: pytest.MonkeyPatch) -> None:
         return lambda _module, args: seen.__setitem__(name, seen.get(name, 0) + args[0].shape[:-1].numel())
 
     for name, module in model.named_modules():
-        if isinstance(module, nn.Linear) and "_encoder." not in name:
+        if isinstance(module, nn.Linear) and "audio_encoder." not in name and "visual_encoder." not in name:
             module.register_forward_pre_hook(count(name))
-    tokens = []
-    model.model.text_encoder.embed_tokens.register_forward_pre_hook(lambda _, args: tokens.append(args[0].numel()))
     logits(model, inputs)
     mask = inputs["utterance_mask"]
     faces = inputs["action_units_mask"].flatten(2).any(-1) & mask
-    expected = dict.fromkeys(seen, int(mask.sum()))
+    tokens = int(inputs["attention_mask"][mask].sum())
+    expected = {name: tokens if "text_encoder." in name else int(mask.sum()) for name in seen}
     expected["model.modalities.visual.projection"] = int(faces.sum())
     assert seen == expected
-    assert sum(tokens) == int(inputs["attention_mask"][mask].sum())
+    assert tokens in seen.values()
 
 
 def test_an_absent_modality_is_a_learned_vector_and_not_zeros() -> None:
@@ -285,6 +316,104 @@ def test_a_window_that_covers_the_dialogue_is_full_attention() -> None:
     assert (logits(narrow, inputs) - logits(full, inputs)).abs().max() > 1e-5
 
 
+WINDOWS = [{"attention_window": window, "causal": causal} for window in (3, 70) for causal in (True, False)]
+
+
+def featured(**architecture: object) -> M2FNetForEmotionClassification:
+    """A model of cached features alone."""
+    features = {"text_feature_size": 6, "audio_feature_size": 5}
+    return build(tiny.config(text=None, audio=None, visual=False, **features, **architecture))
+
+
+def long_inputs(lengths: list[int]) -> dict[str, torch.Tensor]:
+    random, shape = torch.Generator().manual_seed(0), (len(lengths), max(lengths))
+    return {
+        "text_features": torch.randn(*shape, 6, generator=random),
+        "audio_features": torch.randn(*shape, 5, generator=random),
+        "utterance_mask": torch.arange(shape[1]) < torch.tensor(lengths).unsqueeze(1),
+    }
+
+
+@pytest.mark.parametrize("architecture", [{}, {"causal": True}, *WINDOWS])
+@pytest.mark.parametrize("implementation", ["sdpa", "eager"])
+def test_tiles_give_what_a_mask_over_the_whole_dialogue_gives(
+    monkeypatch: pytest.MonkeyPatch, architecture: dict, implementation: str
+) -> None:
+    model = featured(**architecture)
+    model.set_attn_implementation(implementation)
+    inputs = long_inputs([200, 1, 64, 65, 130, 7, 7])
+    batched = logits(model, inputs)
+    monkeypatch.setattr(attention, "ROWS_AT_ONCE", 60)
+    torch.testing.assert_close(logits(model, inputs), batched, atol=EXACT, rtol=0)
+    monkeypatch.setattr(attention, "is_tracing", lambda _: True)
+    torch.testing.assert_close(logits(model, inputs), batched, atol=EXACT, rtol=0)
+
+
+@pytest.mark.parametrize("architecture", WINDOWS)
+def test_gradients_of_tiles_are_those_of_a_mask(monkeypatch: pytest.MonkeyPatch, architecture: dict) -> None:
+    model = featured(**architecture)
+    inputs = long_inputs([200, 7])
+    monkeypatch.setattr(attention, "ROWS_AT_ONCE", 60)
+    model(**inputs).logits.square().mean().backward()
+    tiled = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+    model.zero_grad()
+    monkeypatch.setattr(attention, "is_tracing", lambda _: True)
+    model(**inputs).logits.square().mean().backward()
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(tiled[name], parameter.grad, atol=EXACT, rtol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_with_a_window_attention_grows_with_the_number_of_utterances(causal: bool) -> None:
+    def scores(length: int, window: int | None) -> int:
+        config = tiny.config(attention_window=window, causal=causal)
+        tiles = tile(Rows(torch.ones(1, length, dtype=torch.bool)), config, "sdpa")
+        return sum(group.tiles * group.queries * group.keys for piece in tiles for group in piece.groups)
+
+    assert scores(10_000, None) == 10_000**2
+    assert scores(100_000, 32) <= 1.1 * 100 * scores(1_000, 32)
+    assert scores(10_000, 32) < scores(10_000, None) / 50
+
+
+@pytest.mark.parametrize("window", [None, 2])
+def test_no_row_of_attention_is_padding(window: int | None) -> None:
+    mask = torch.arange(200) < torch.tensor([200, 3, 3, 70]).unsqueeze(1)
+    tiles = tile(Rows(mask), tiny.config(attention_window=window), "sdpa")
+    assert sum(group.tiles * group.queries for piece in tiles for group in piece.groups) == int(mask.sum())
+    asked = torch.cat([torch.arange(int(mask.sum()))[piece.asking][piece.queries] for piece in tiles])
+    assert asked.sort().values.tolist() == list(range(int(mask.sum())))
+
+
+@pytest.mark.parametrize("architecture", [{}, *WINDOWS[::2], {"fusion": "gated", "attention_window": 1}])
+def test_a_cache_goes_on_where_the_dialogue_was(architecture: dict) -> None:
+    model = featured(**{**architecture, "causal": True})
+    inputs = long_inputs([150])
+    whole = model(**inputs, output_attentions=True)
+    cache, parts = M2FNetCache(model.config), []
+    first = 0
+    for length in (1, 1, 90, 3, 1, 54):
+        part = {name: values[:, first : first + length] for name, values in inputs.items()}
+        parts.append(model(**part, cache=cache, output_attentions=True))
+        first += length
+    assert cache.seen == 150
+    torch.testing.assert_close(torch.cat([part.logits for part in parts], 1), whole.logits, atol=EXACT, rtol=0)
+    kept = min(96, architecture.get("attention_window") or 96)
+    weights = parts[-1].attentions[0]
+    assert weights.shape == (1, 2, 54, kept + 54)
+    torch.testing.assert_close(weights, whole.attentions[0][:, :, 96:, 96 - kept :], atol=EXACT, rtol=0)
+
+
+def test_what_a_cache_cannot_follow_is_named() -> None:
+    causal = featured(causal=True)
+    with pytest.raises(ValueError, match="found a causal model and 2 dialogues"):
+        causal(**long_inputs([2, 2]), cache=M2FNetCache(causal.config))
+    model = featured()
+    with pytest.raises(ValueError, match="found another model and 1 dialogues"):
+        model(**long_inputs([2]), cache=M2FNetCache(model.config))
+    with pytest.raises(ValueError, match="one real utterance at least"):
+        model(**{**long_inputs([2]), "utterance_mask": torch.zeros(1, 2, dtype=torch.bool)})
+
+
 @pytest.mark.parametrize("architecture", [{}, {"causal": True}, {"attention_window": 1}])
 def test_attention_implementations_agree(architecture: dict) -> None:
     inputs = tiny.inputs([4, 2])
@@ -315,26 +444,27 @@ def test_fusion_module_asks_with_text_and_takes_text() -> None:
     """Query and value are the text, the key is the other modality (paper, equations 8 to 10)."""
     model = build(tiny.config(visual=False))
     layer = model.model.fusion_layers[0]
-    rows = Rows(torch.ones(1, 3, dtype=torch.bool))
-    text, audio = torch.randn(1, 3, 16), torch.randn(1, 3, 16)
+    tiles = tile(Rows(torch.ones(1, 3, dtype=torch.bool)), model.config, "sdpa")
+    text, audio = torch.randn(3, 16), torch.randn(3, 16)
     attention = layer.attentions["audio"]
     heads = [
         projection(states).view(3, 2, 8).transpose(0, 1)
         for projection, states in ((attention.query, text), (attention.key, audio), (attention.value, text))
     ]
-    mixed = nn.functional.scaled_dot_product_attention(*heads).transpose(0, 1).reshape(1, 3, 16)
+    mixed = nn.functional.scaled_dot_product_attention(*heads).transpose(0, 1).reshape(3, 16)
     expected = nn.functional.gelu(layer.merge(torch.cat([text, attention.output(mixed)], dim=-1)))
-    torch.testing.assert_close(layer(text, audio, rows=rows, mask=None)[0], expected)
+    torch.testing.assert_close(layer(text, audio, tiles=tiles)[0], expected)
 
 
 def test_dialogue_encoder_has_a_skip_connection_around_it() -> None:
-    layer = build(tiny.config()).model.modalities["text"].layers[0]
-    states, rows = torch.randn(1, 3, 16), Rows(torch.ones(1, 3, dtype=torch.bool))
-    attended, _ = layer.attention(states[0], states[0], states[0], rows, None)
-    inner = layer.attention_norm(states[0] + attended)
+    model = build(tiny.config())
+    layer = model.model.modalities["text"].layers[0]
+    states, tiles = torch.randn(3, 16), tile(Rows(torch.ones(1, 3, dtype=torch.bool)), model.config, "sdpa")
+    attended, _ = layer.attention(states, states, states, tiles[0])
+    inner = layer.attention_norm(states + attended)
     gate, up = layer.feed_forward.gate(inner), layer.feed_forward.up(inner)
     inner = layer.feed_forward_norm(inner + layer.feed_forward.down(nn.functional.silu(gate) * up))
-    torch.testing.assert_close(layer(states, rows=rows, mask=None)[0][0], states[0] + inner)
+    torch.testing.assert_close(layer(states, tiles)[0], states + inner)
 
 
 def test_the_gate_gives_an_absent_modality_no_weight() -> None:
