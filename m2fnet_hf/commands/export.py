@@ -1,0 +1,82 @@
+"""`m2fnet export`: a model for other runtimes."""
+
+import argparse
+import tempfile
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from .model import add_model, load_pipeline
+from .terminal import progress, remarks
+
+EXPORT_EXTRA = "pip install 'm2fnet-hf[export]'"
+BATCH_SIZE = 8
+# Utterances of each dialogue of a batch on which the time is taken.
+TIMED = (8, 8, 8, 8)
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    export = commands.add_parser("export", help="write a model as ONNX graphs, which onnxruntime runs")
+    export.add_argument("format", choices=("onnx",))
+    add_model(export)
+    export.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="new or empty")
+    export.add_argument("--int8", action="store_true", help="round the weights of text and sound encoders to 8 bits")
+    export.add_argument("--meld", type=Path, metavar="FOLDER", help="measure on MELD what --int8 costs")
+    export.add_argument("--split", choices=("train", "dev", "test"), default="dev", help="of MELD; default: dev")
+    export.set_defaults(command=_export, parser=export)
+
+
+def _export(options: argparse.Namespace) -> None:
+    if options.meld is not None and not options.int8:
+        options.parser.error("--meld measures what --int8 costs, found no --int8")
+    export_onnx = _needed("onnx").export_onnx
+    with remarks():
+        pipe = load_pipeline(options.model)
+        if not options.int8:
+            _say_equal(export_onnx(pipe.model, pipe.processor, options.output))
+        else:
+            options.output.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=options.output.parent) as folder:
+                single = Path(folder) / "single"
+                _say_equal(export_onnx(pipe.model, pipe.processor, single))
+                _quantize(options, pipe.model, single)
+    print(f"Written to {options.output}: {', '.join(sorted(path.name for path in options.output.glob('*.onnx')))}")
+
+
+def _say_equal(difference: float) -> None:
+    print(f"The largest difference to torch's logits, on ragged random dialogues, is {difference:.1e}.")
+
+
+def _quantize(options: argparse.Namespace, model: Any, single: Path) -> None:
+    quantize = _needed("quantize")
+    for name, (before, after) in quantize.quantize_encoders(single, options.output).items():
+        print(f"{name}: {before / 1e6:.1f} MB in single precision, {after / 1e6:.1f} MB in 8 bits")
+    pipes = {
+        name: load_pipeline(str(folder), batch_size=BATCH_SIZE)
+        for name, folder in (("single precision", single), ("8 bits", options.output))
+    }
+    batches = [_needed("verify").ragged_inputs(model, TIMED, seed) for seed in range(4)]
+    ratio = quantize.time_ratio(*(pipe.model for pipe in pipes.values()), batches)
+    print(f"time: {ratio['median']:.2f} of that of single precision ({ratio['least']:.2f} to {ratio['most']:.2f})")
+    if options.meld is not None:
+        _compare_on_meld(options, pipes)
+
+
+def _compare_on_meld(options: argparse.Namespace, pipes: dict[str, Any]) -> None:
+    from ..data.meld import read_meld
+
+    dialogues = read_meld(options.meld, names=(options.split,))[options.split]
+    for name, figures in _needed("quantize").compare_labels(pipes, dialogues, progress).items():
+        print(
+            f"MELD {options.split}, {name}: weighted F1 {100 * figures['weighted_f1']:.2f}, "
+            f"{100 * figures['agreement']:.1f} % of the labels of single precision"
+        )
+
+
+def _needed(module: str) -> Any:
+    """A module of `export`, which needs an extra."""
+    try:
+        return import_module(f"..export.{module}", __package__)
+    except ImportError as error:
+        raise ImportError(f"The export needs {error.name}: {EXPORT_EXTRA}") from None

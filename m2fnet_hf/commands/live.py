@@ -1,0 +1,121 @@
+"""`m2fnet live`: a conversation is played, and its emotions appear as they are said."""
+
+import argparse
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..registration import DEFAULT_CHECKPOINT
+from .model import add_model, load_pipeline
+from .terminal import remarks, say
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    live = commands.add_parser("live", help="label the utterances of a conversation as it is played")
+    live.add_argument("source", help="recording, or transcript without one: path or URL")
+    live.add_argument("--transcript", metavar="FILE", help="of the recording: SRT, VTT, csv or JSON, path or URL")
+    add_model(live)
+    live.add_argument("--speed", type=float, default=1.0, metavar="N", help="seconds of it that pass in a second (1)")
+    live.add_argument("--output", type=Path, metavar="FOLDER", help="write the predictions there at the end, as JSON")
+    live.add_argument("--faces", metavar="NAME", help="pyfeat, pyfeat-v2, opencv, a csv or npz file, or none")
+    live.add_argument("--frame-rate", type=float, default=2.0, metavar="N", help="frames looked at a second (2)")
+    live.set_defaults(command=_live)
+
+
+def _live(options: argparse.Namespace) -> None:
+    from ..live import live
+    from ..media.source import open_source
+    from ..reports.table import reads_only
+
+    source = {"video": options.source, "transcript": options.transcript} if options.transcript else options.source
+    predictions: list[dict[str, Any]] = []
+    is_stopped = False
+    with remarks() as said:
+        dialogue, recording = open_source(source)
+        pipe = load_pipeline(options.model)
+        note = reads_only(pipe.model.config.modalities)
+        if note is not None:
+            print(f"{note}\n", flush=True)
+        with _growing() as show:
+            try:
+                for position, prediction in live(pipe, _arriving(options, pipe, dialogue, recording)):
+                    predictions[position : position + 1] = [prediction]
+                    show(predictions, position)
+            except KeyboardInterrupt:
+                is_stopped = True
+    if is_stopped:
+        say(f"stopped after {len(predictions)} of {len(dialogue)} utterances.")
+    if options.output is not None and predictions:
+        _write(options, pipe.model.config, predictions, recording, said)
+
+
+def _arriving(options: argparse.Namespace, pipe: Any, dialogue: Any, recording: Path | None) -> Iterable[Any]:
+    """The utterances as they are said, each with what its recording shows and sounds like."""
+    from ..live import in_real_time
+
+    utterances = in_real_time(dialogue, options.speed)
+    if recording is None:
+        return utterances
+    from ..media.senses import observer_for
+    from ..media.watch import Watcher
+
+    observer = observer_for(pipe.model, pipe.processor, faces=options.faces, frame_rate=options.frame_rate)
+    return map(Watcher(observer, dialogue, recording), utterances)
+
+
+@contextmanager
+def _growing() -> Iterator[Callable[[Sequence[dict[str, Any]], int], None]]:
+    """A table that grows, in a terminal as high as it is; elsewhere a line for each prediction."""
+    from rich.console import Console
+    from rich.live import Live
+
+    from ..reports.table import prediction_table, show
+
+    console = Console()
+    if not console.is_terminal:
+        yield lambda predictions, position: print(_line(predictions[position]), flush=True)
+        return
+    shown: Sequence[dict[str, Any]] = []
+    with Live(console=console, transient=True) as screen:
+
+        def update(predictions: Sequence[dict[str, Any]], _: int) -> None:
+            nonlocal shown
+            shown = predictions
+            screen.update(prediction_table(predictions[-max(1, console.height - 3) :]), refresh=True)
+
+        yield update
+    show(prediction_table(shown))
+
+
+def _line(prediction: dict[str, Any]) -> str:
+    from ..reports.table import span
+
+    words = (
+        span(prediction["start"], prediction["end"]),
+        f"{prediction['speaker']}:" if prediction["speaker"] else "",
+        prediction["text"] or "",
+        f"[{prediction['label']} {prediction['score']:.0%}]",
+    )
+    return " ".join(filter(None, words))
+
+
+def _write(
+    options: argparse.Namespace,
+    config: Any,
+    predictions: Sequence[dict[str, Any]],
+    recording: Path | None,
+    said: Sequence[str],
+) -> None:
+    from ..reports.result import build_result
+    from ..reports.writers import write_reports
+
+    model = Path(options.model).name if options.model else DEFAULT_CHECKPOINT.name
+    source = Path(options.transcript or options.source)
+    result = build_result(predictions, config, model, source.name, said)
+    if recording is not None:
+        result["video"] = Path(os.path.relpath(recording, options.output)).as_posix()
+    (written,) = write_reports(result, options.output, (recording or source).stem, ["json"])
+    print(f"\nWritten to {written}")

@@ -1,0 +1,113 @@
+"""From a model to a folder of ONNX graphs that gives the same logits."""
+
+import copy
+import logging
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import onnx
+import onnxscript  # noqa: F401  torch's exporter needs it, and would say so late
+import torch
+
+from ..modeling_m2fnet import M2FNetForEmotionClassification
+from ..processing_m2fnet import M2FNetProcessor
+from .graphs import Graph, graphs
+from .runner import OnnxEmotionModel
+from .verify import largest_difference
+
+TOLERANCE = 1e-4
+
+
+def export_onnx(model: M2FNetForEmotionClassification, processor: M2FNetProcessor, folder: str | Path) -> float:
+    """Write a model's graphs, its config and its processor, for [`OnnxEmotionModel`].
+
+    Args:
+        model: left as it is; its graphs are single precision.
+        folder: new or empty; it stays so where something fails.
+
+    Returns:
+        The largest difference between its logits and torch's, on ragged random dialogues.
+
+    Raises:
+        FileExistsError: for a folder that holds something.
+        ValueError: for an encoder that cannot be exported, or where the difference is above 1e-4.
+    """
+    model = copy.deepcopy(model).cpu().float().eval()
+    with new_folder(Path(folder)) as unfinished:
+        for graph in graphs(model):
+            _write(graph, unfinished)
+        model.config.save_pretrained(unfinished)
+        processor.save_pretrained(unfinished)
+        difference = largest_difference(model, OnnxEmotionModel(unfinished))
+        if not difference <= TOLERANCE:
+            raise ValueError(
+                f"The graphs must give torch's logits within {TOLERANCE}, found a difference of {difference:.1e}; "
+                "nothing was written, use the torch model."
+            )
+    return difference
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A folder to write into, which takes its name only when all is written."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"The export needs a new or empty folder, found {folder}; name another or remove it.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        yield unfinished
+        unfinished.chmod(0o777 & ~_umask())
+        os.replace(unfinished, folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _write(graph: Graph, folder: Path) -> None:
+    path = folder / f"{graph.name}.onnx"
+    with quiet(), torch.no_grad():
+        try:
+            torch.onnx.export(
+                graph.module,
+                (),
+                path,
+                # Copies: the exporter takes two inputs that are one tensor for one input.
+                kwargs={name: example.clone() for name, example in graph.inputs.items()},
+                input_names=list(graph.inputs),
+                output_names=list(graph.outputs),
+                dynamic_shapes={name: dict(enumerate(graph.axes)) for name in graph.inputs},
+                dynamo=True,
+                verbose=False,
+                external_data=False,
+            )
+        except Exception as error:
+            reason = str(error.__cause__ or error).strip().partition("\n")[0]
+            raise ValueError(
+                f"{graph.name} must be a graph that torch exports, found: {reason}; use it in torch."
+            ) from error
+    exported = onnx.load(path)
+    onnx.helper.set_model_props(exported, graph.notes)
+    onnx.save(exported, path)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the exporter's and the quantiser's chatter, on whatever way it comes."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
