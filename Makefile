@@ -13,7 +13,7 @@ demo: $(VENV)/core
 	$(BIN)/m2fnet predict $(SAMPLE).mp4 --transcript $(SAMPLE).srt --output runs/demo --report all
 
 test: lint programs
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist loadfile
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

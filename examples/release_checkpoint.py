@@ -4,14 +4,13 @@
         --seeds runs/meld-mini-0 runs/meld-mini-1 runs/meld-mini-2 --control runs/no-context-0 runs/no-context-1 \\
         --meld MELD.Raw --output m2fnet_hf/checkpoints/meld-mini
 
-Weights of several epochs, or of several runs from one start, are averaged. How far the logits lean away from frequent
-emotions, and their temperature, are fitted on dev. Choose the runs on dev too: this script reads the test split.
+Weights of several epochs, or of several runs from one start, are averaged; the temperature is fitted on dev. Choose the
+runs on dev too: this script reads the test split.
 """
 
 import argparse
 import json
 import platform
-from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from sklearn.metrics import f1_score
 from transformers import pipeline
 
 from m2fnet_hf import Dialogue, M2FNetForEmotionClassification, M2FNetProcessor, MultimodalEmotionPipeline
@@ -28,10 +26,9 @@ from m2fnet_hf.data.meld import load_meld_split
 from m2fnet_hf.evaluation.calibration import calibrate, calibration_metrics, set_temperature, softmax
 from m2fnet_hf.evaluation.evaluate import figures_of
 from m2fnet_hf.evaluation.records import class_indices, predict_records, probability_matrix
+from m2fnet_hf.hub.records import weights_sha256
 from m2fnet_hf.registration import TASK
 
-OUTPUT_BIAS = "classifier.output.bias"
-PRIOR_WEIGHTS = np.arange(0, 0.525, 0.025)
 HEADLINE = ("accuracy", "weighted_f1", "macro_f1")
 
 
@@ -43,16 +40,14 @@ def main() -> None:
     parser.add_argument("--meld", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
-    train, dev, test = (load_meld_split(options.meld, split) for split in ("train", "dev", "test"))
+    dev, test = (load_meld_split(options.meld, split) for split in ("dev", "test"))
 
     save(options.runs, options.output)
-    prior_weight = lean_from_frequent(options.output, train, dev)
     calibration = calibrate(load(options.output), dev)
     set_temperature(options.output, calibration["temperature"])
     results = {
         **measure(options.output, dev, test),
         "averaged": [f"{run.parent.name}/{run.name}" for run in options.runs],
-        "prior_weight": prior_weight,
         "temperature": calibration["temperature"],
         "seeds": [headline(run, dev, test) for run in options.seeds],
         "control": [headline(run, dev, test) for run in options.control],
@@ -82,24 +77,6 @@ def save(runs: list[Path], output: Path) -> None:
     save_file(mean, output / "model.safetensors", metadata={"format": "pt"})
 
 
-def lean_from_frequent(checkpoint: Path, train: Sequence[Dialogue], dev: Sequence[Dialogue]) -> float:
-    """Logit adjustment (Menon et al., 2021, section 4.1): subtract the logarithm of each emotion's share of the
-    training data, times the weight that has the highest weighted F1 on dev, from the classifier's last bias.
-    """
-    pipe = load(checkpoint)
-    counts = Counter(utterance.label for dialogue in train for utterance in dialogue)
-    shares = np.array([counts[label] for label in pipe.model.config.label_names])
-    log_prior = np.log(shares / shares.sum())
-    records = predict_records(pipe, dev)
-    labels, logits = class_indices(records)[0], np.log(probability_matrix(records))
-    scores = [f1_score(labels, (logits - w * log_prior).argmax(1), average="weighted") for w in PRIOR_WEIGHTS]
-    weight = float(PRIOR_WEIGHTS[int(np.argmax(scores))])
-    state = load_file(checkpoint / "model.safetensors")
-    state[OUTPUT_BIAS] = (state[OUTPUT_BIAS].double() - weight * torch.from_numpy(log_prior)).half()
-    save_file(state, checkpoint / "model.safetensors", metadata={"format": "pt"})
-    return weight
-
-
 def measure(checkpoint: Path, dev: Sequence[Dialogue], test: Sequence[Dialogue]) -> dict[str, Any]:
     """What `m2fnet evaluate` gives on test, with the figures on dev and those of uncalibrated probabilities beside."""
     pipe = load(checkpoint)
@@ -107,6 +84,7 @@ def measure(checkpoint: Path, dev: Sequence[Dialogue], test: Sequence[Dialogue])
     logits = pipe.model.config.softmax_temperature * np.log(probability_matrix(on_test))
     return {
         "model": checkpoint.name,
+        "weights": weights_sha256(checkpoint),
         "dataset": "MELD",
         "split": "test",
         **figures_of(on_test),

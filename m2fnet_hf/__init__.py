@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from .modeling_m2fnet import M2FNetForEmotionClassification, M2FNetModel
     from .pipeline_m2fnet import MultimodalEmotionPipeline
     from .processing_m2fnet import M2FNetProcessor
+    from .streaming import EmotionStream
 
 _HOMES = {
     "AppearanceFeatureExtractor": "feature_extraction_m2fnet",
     "AUFeatureExtractor": "feature_extraction_m2fnet",
     "Dialogue": "data.dialogue",
+    "EmotionStream": "streaming",
     "Faces": "media.faces",
     "Frame": "media.faces",
     "M2FNetConfig": "configuration_m2fnet",
@@ -47,6 +49,7 @@ __all__ = [
     "AUFeatureExtractor",
     "AppearanceFeatureExtractor",
     "Dialogue",
+    "EmotionStream",
     "Faces",
     "Frame",
     "M2FNetConfig",

@@ -228,7 +228,7 @@ class M2FNetModality(nn.Module):
 
     def embed(self, features: torch.Tensor | None, present: torch.Tensor) -> torch.Tensor:
         """The projected features, and the learned vector where there are none: [N, H]."""
-        states = self.absent.expand(len(present), -1)
+        states = self.absent.expand(present.shape[0], -1)
         if features is None:
             return states
         here = present.nonzero().squeeze(-1)
@@ -470,7 +470,7 @@ class M2FNetModel(M2FNetPreTrainedModel):
             output_hidden_states = self.config.output_hidden_states
         given = [*inputs.values(), *cached.values(), (action_units,), (appearance,)]
         utterance_mask = _utterance_mask(utterance_mask, given)
-        self._check_cache(cache, len(utterance_mask))
+        self._check_cache(cache, utterance_mask.shape[0])
         rows = Rows(utterance_mask)
 
         features, present = {}, {}

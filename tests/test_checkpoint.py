@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from statistics import mean, stdev
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from transformers import pipeline
 
 from m2fnet_hf import MultimodalEmotionPipeline, read_transcript
 from m2fnet_hf.cli import main
+from m2fnet_hf.hub.records import weights_sha256
 from m2fnet_hf.registration import DEFAULT_CHECKPOINT, TASK
 
 RESULTS = json.loads((DEFAULT_CHECKPOINT / "results.json").read_text())
@@ -84,14 +86,34 @@ def test_its_figures_are_reproduced(meld_root: Path, tmp_path: Path) -> None:
     assert again["weighted_f1"] >= 0.615
     for name in ("accuracy", "weighted_f1", "macro_f1"):
         assert again[name] == pytest.approx(RESULTS[name], abs=1e-3)
+    assert again["calibration"]["ece"] <= 0.05
 
 
 def row(figures: dict) -> str:
     return " | ".join(f"{100 * figures[name]:.2f}" for name in ("weighted_f1", "accuracy", "macro_f1"))
 
 
+def spread(split: str) -> str:
+    runs = [[100 * run[split][name] for run in RESULTS["seeds"]] for name in ("weighted_f1", "accuracy", "macro_f1")]
+    return " | ".join(f"{mean(values):.2f} ± {stdev(values):.2f}" for values in runs)
+
+
+def test_its_probabilities_are_calibrated() -> None:
+    config = json.loads((DEFAULT_CHECKPOINT / "config.json").read_text())
+    assert config["softmax_temperature"] == RESULTS["temperature"] != 1
+    assert RESULTS["calibration"]["ece"] <= 0.05
+    assert RESULTS["weights"] == weights_sha256(DEFAULT_CHECKPOINT)
+
+
 def test_every_printed_figure_is_in_the_results_file() -> None:
-    assert f"| {row(RESULTS)} |" in README
+    assert f"| meld-mini | {row(RESULTS)} |" in README
+    assert f"three seeds | {spread('test')} |" in README
+    for split in ("test", "dev"):
+        assert f"| {split}, single run | {spread(split)} |" in CARD
+    errors = [f"{100 * RESULTS[name]['ece']:.2f} %" for name in ("calibration", "calibration_before")]
+    assert "on test their expected error is {}, without that it is {}".format(*errors) in README
+    assert "is {} with the temperature, {} without".format(*errors) in CARD
+    assert f"A temperature of {RESULTS['temperature']:.3f} was" in CARD
     assert f"| test | {row(RESULTS)} |" in CARD
     assert f"| dev | {row(RESULTS['dev'])} |" in CARD
     classes = " | ".join(f"{100 * figures['f1']:.2f}" for figures in RESULTS["per_class"].values())

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
+from transformers import set_seed
 
 from ..data.collator import DialogueCollator
 from ..data.dialogue import Dialogue
@@ -121,6 +122,7 @@ def _trainer(
         trainer.data_collator = DialogueCollator(processor, model.config.modalities, model.config.label_ids)
         check_features([train, dev], model, processor)
         trainer.train_dataset, trainer.eval_dataset = with_recordings([train, dev], model, processor, chosen.media)
+        set_seed(trainer.args.seed)  # as a trainer does that is given its model: training it alone gives the same
         return model
 
     args = run.training_arguments(output)

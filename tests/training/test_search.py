@@ -65,6 +65,8 @@ def test_training_the_best_run_gives_what_the_search_found(tmp_path: Path) -> No
     assert best == override(best, found["settings"])
     trainer = train(best, *words.values(), tmp_path / "best")
     assert trainer.evaluate()["eval_weighted_f1"] == found["weighted_f1"]
+    epochs = [entry["eval_weighted_f1"] for entry in trainer.state.log_history if "eval_weighted_f1" in entry]
+    assert list(max(tried, key=lambda trial: trial.value).intermediate_values.values()) == epochs[:2]
     assert len(trainer.model.model.fusion_layers) == found["settings"]["model.num_fusion_layers"]
     assert trainer.processing_class.context == found["settings"]["processor.context"]
     assert trainer.args.warmup_steps == found["settings"]["training.warmup_steps"]
