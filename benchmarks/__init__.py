@@ -1,0 +1,1 @@
+"""What the package promises of speed and memory, as ratios within one run: `python -m benchmarks`."""

@@ -1,0 +1,106 @@
+"""The benchmarks run, tell what they measured, and fail when a figure falls short; no time is asserted."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks import figures, padding, profiles, timing, workload
+
+SMALL = ("exactness", "padding", "text", "audio", "fusion", "window", "online")
+
+
+@pytest.fixture(autouse=True)
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Nothing is written beside the committed results."""
+    monkeypatch.setattr(command, "RESULTS", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_benchmark_tells_its_figures(name: str) -> None:
+    results = import_module(f"benchmarks.{name}").measure(quick=True)
+    assert results["ran"]
+    for figure in results["figures"].values():
+        low, high = figure["spread"]
+        assert low <= figure["value"] <= high
+        assert figure["repetitions"] >= 1
+        assert figure["direction"] in ("at least", "at most", "told")
+
+
+def test_the_gpu_benchmark_runs_on_any_device() -> None:
+    figures = import_module("benchmarks.gpu").measure(quick=True, device="cpu")["figures"]
+    assert figures["gpu: seconds of a training epoch on features"]["value"] > 0
+
+
+def test_a_smoke_run_judges_exactness_and_writes_nothing(results: Path, capsys: pytest.CaptureFixture) -> None:
+    assert command.main(["--quick", "padding"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "2 benchmarks ran in small; nothing falls short."
+    assert not list(results.iterdir())
+
+
+def test_a_figure_that_falls_short_is_named_and_is_the_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(padding, "at_most", lambda _, values: figures.at_most(-1, values))
+    assert command.main(["--quick", "padding"]) == 1
+    assert "falls short: share of padding in the rows of linear layers" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_what_cannot_run_here_is_named_and_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.delenv("MELD_ROOT", raising=False)
+    assert command.main(["--quick", "precision"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "precision: not measured (MELD's csv files: give --meld FOLDER)" in lines
+    assert lines[-1].startswith("1 benchmarks ran in small; not measured: precision")
+
+
+def test_a_full_run_writes_its_results(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure(quick: bool) -> dict[str, Any]:
+        return {"ran": "nothing", "figures": {"one": figures.at_least(1, [1.0, 2.0, 3.0])}}
+
+    monkeypatch.setattr(import_module("benchmarks.exactness"), "measure", measure)
+    assert command.main(["exactness"]) == 0
+    written = command.json.loads((results / "exactness.json").read_text())
+    assert written["figures"]["one"] == {
+        "value": 2.0,
+        "spread": [1.5, 2.5],
+        "repetitions": 3,
+        "reach": 1,
+        "direction": "at least",
+    }
+    assert written["machine"]["cores"] >= 1
+    assert "torch" in written["versions"]
+
+
+@pytest.mark.parametrize(("figure", "is_reached"), [(figures.at_least(2, [2]), True), (figures.at_most(2, [3]), False)])
+def test_a_figure_is_reached(figure: figures.Figure, is_reached: bool) -> None:
+    assert figures.reached(figure) == is_reached
+    assert ("FALLS SHORT" in figures.sentence("one", figure)) != is_reached
+
+
+def test_dialogues_have_the_shape_of_meld() -> None:
+    counts = workload.utterance_counts(200)
+    assert min(counts) == 1
+    assert 30 <= max(counts) <= 33
+    assert sum(counts) / len(counts) == pytest.approx(9.6, abs=0.5)
+    tokens = [len(row) for row in workload.token_rows(500, 100)]
+    assert sum(tokens) / len(tokens) == pytest.approx(11, abs=0.5)
+    seconds = [len(row) / workload.SAMPLING_RATE for row in workload.sound_rows(200)]
+    assert sum(seconds) / len(seconds) == pytest.approx(3.1, abs=0.2)
+
+
+def test_shares_are_of_the_matrix_products_rate() -> None:
+    product = timing.MatrixProduct()
+    assert timing.operations(product) == product.operations
+    assert product.shares(product.operations, [2.0], [1.0]) == [0.5]
+
+
+def test_a_profile_is_of_the_whole_job() -> None:
+    found = profiles.train(steps=1)
+    assert sum(found.values()) == pytest.approx(1)
+    assert all(0 < share < 1 for share in found.values()), found
