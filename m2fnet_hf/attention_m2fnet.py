@@ -23,7 +23,7 @@ from .encoders_m2fnet import Rows
 # Blocks of a windowed dialogue are as long as its window, but not so short that there are too many of them.
 LEAST_BLOCK = 64
 # A layer computes so many rows at a time: memory for more is fetched from the system anew for every step.
-ROWS_AT_ONCE = 4096
+ROWS_AT_ONCE = 1024
 
 
 class Shape(NamedTuple):
