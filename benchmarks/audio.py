@@ -10,8 +10,9 @@ from transformers import AutoModelForAudioClassification, Wav2Vec2FeatureExtract
 from m2fnet_hf.encoders_m2fnet import encode_audio
 
 from . import workload
-from .figures import at_least, at_most
-from .timing import MatrixProduct, in_turns, operations, ratios
+from .encoders import alone, speed_figures
+from .figures import at_most
+from .timing import MatrixProduct, in_turns, operations
 
 UTTERANCES = 16
 BATCH_SIZE = 8
@@ -30,7 +31,7 @@ def measure(quick: bool = False, repetitions: int = 3) -> dict[str, Any]:
     product = MatrixProduct()
     jobs = {
         "ours": partial(_ours, encoder, rows),
-        "alone": partial(_alone, encoder, rows),
+        "alone": partial(alone, encoder, rows),
         "library": partial(_library, library, [row.numpy() for row in rows]),
         "product": product,
     }
@@ -43,11 +44,7 @@ def measure(quick: bool = False, repetitions: int = 3) -> dict[str, Any]:
         "ran": f"wav2vec2-base on {len(rows)} utterances, {seconds:.0f} s of sound, fp32",
         "figures": {
             "audio: largest difference from one utterance at a time": at_most(1e-4, [difference]),
-            "audio: times as fast as one utterance at a time": at_least(0.97, ratios(times["alone"], times["ours"])),
-            "audio: times as fast as the library's pipeline": at_least(2, ratios(times["library"], times["ours"])),
-            "audio: share of the matrix product's rate": at_least(
-                0.8, product.shares(work, times["ours"], times["product"])
-            ),
+            **speed_figures("audio", times, work, product, alone=0.97, library=2),
         },
     }
 
@@ -56,10 +53,6 @@ def _ours(encoder: Any, rows: list[torch.Tensor]) -> torch.Tensor:
     sound = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
     real = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in rows], batch_first=True).bool()
     return encode_audio(encoder, sound, real, 1)
-
-
-def _alone(encoder: Any, rows: list[torch.Tensor]) -> torch.Tensor:
-    return torch.cat([encoder(row.unsqueeze(0)).last_hidden_state.mean(1) for row in rows])
 
 
 def _library(library: Any, sounds: list[np.ndarray]) -> list[Any]:

@@ -9,12 +9,11 @@ from typing import Any
 
 import torch
 
-from m2fnet_hf.commands.model import load_pipeline
+from m2fnet_hf.commands.model import load_pipeline, model_name
 from m2fnet_hf.commands.terminal import progress
 from m2fnet_hf.data.meld import read_meld
 from m2fnet_hf.export.onnx import export_onnx
 from m2fnet_hf.export.quantize import compare_labels, quantize_encoders, time_ratio
-from m2fnet_hf.registration import DEFAULT_CHECKPOINT
 
 from .machine import machine, versions
 
@@ -53,7 +52,7 @@ def measure(meld: Path, model: str | None = None, split: str = "dev", repetition
         }
         labels = compare_labels(pipes, dialogues, progress)
     return {
-        "model": DEFAULT_CHECKPOINT.name if model is None else Path(model).name,
+        "model": model_name(model),
         "dataset": "MELD",
         "split": split,
         "utterances": sum(map(len, dialogues)),

@@ -9,8 +9,9 @@ from transformers import pipeline
 from m2fnet_hf.encoders_m2fnet import build_encoder, encode_text
 
 from . import workload
-from .figures import at_least, at_most
-from .timing import MatrixProduct, in_turns, operations, ratios
+from .encoders import alone, speed_figures
+from .figures import at_most
+from .timing import MatrixProduct, in_turns, operations
 
 DIALOGUES = 8
 BATCH_SIZE = 8
@@ -29,7 +30,7 @@ def measure(quick: bool = False, repetitions: int = 3) -> dict[str, Any]:
     product = MatrixProduct()
     jobs = {
         "ours": partial(_ours, encoder, rows),
-        "alone": partial(_alone, encoder, rows),
+        "alone": partial(alone, encoder, rows),
         "library": partial(_library, library, lines),
         "product": product,
     }
@@ -42,11 +43,7 @@ def measure(quick: bool = False, repetitions: int = 3) -> dict[str, Any]:
         "ran": f"the encoder of BART-large on {len(rows)} utterances, {sum(map(len, rows))} tokens, fp32",
         "figures": {
             "text: largest difference of ours and of the library's": at_most(1e-4, differences),
-            "text: times as fast as one utterance at a time": at_least(2.5, ratios(times["alone"], times["ours"])),
-            "text: times as fast as the library's pipeline": at_least(1.5, ratios(times["library"], times["ours"])),
-            "text: share of the matrix product's rate": at_least(
-                0.8, product.shares(work, times["ours"], times["product"])
-            ),
+            **speed_figures("text", times, work, product, alone=2.5, library=1.5),
         },
     }
 
@@ -55,10 +52,6 @@ def _ours(encoder: Any, rows: list[torch.Tensor]) -> torch.Tensor:
     ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
     real = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in rows], batch_first=True).bool()
     return encode_text(encoder, ids, real, real, 1)
-
-
-def _alone(encoder: Any, rows: list[torch.Tensor]) -> torch.Tensor:
-    return torch.cat([encoder(row.unsqueeze(0)).last_hidden_state.mean(1) for row in rows])
 
 
 def _library(library: Any, lines: list[str]) -> torch.Tensor:

@@ -18,13 +18,12 @@ from urllib.parse import quote
 import gradio as gr
 
 from m2fnet_hf import Dialogue, MultimodalEmotionPipeline, Utterance, read_transcript
-from m2fnet_hf.commands.model import load_pipeline
+from m2fnet_hf.commands.model import load_pipeline, model_name
 from m2fnet_hf.commands.terminal import remarks
 from m2fnet_hf.live import in_real_time, live
 from m2fnet_hf.media.clip import Clip
 from m2fnet_hf.media.senses import observer_for
 from m2fnet_hf.media.speech import transcribe
-from m2fnet_hf.registration import DEFAULT_CHECKPOINT
 from m2fnet_hf.reports.palette import palette
 from m2fnet_hf.reports.result import build_result
 from m2fnet_hf.reports.table import UNREAD, reads_only
@@ -415,8 +414,7 @@ def load(options: argparse.Namespace, folder: str) -> App:
         from transformers import pipeline
 
         asr = pipeline("automatic-speech-recognition", model=options.asr)
-    name = Path(options.model).name if options.model else DEFAULT_CHECKPOINT.name
-    return App(load_pipeline(options.model), name, folder, asr, options.faces)
+    return App(load_pipeline(options.model), model_name(options.model), folder, asr, options.faces)
 
 
 def serve(app: App, **options: Any) -> Any:

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..registration import DEFAULT_CHECKPOINT
-from .model import add_model, load_pipeline
+from .model import add_model, load_pipeline, model_name
 from .terminal import remarks, say
 
 
@@ -112,9 +111,8 @@ def _write(
     from ..reports.result import build_result
     from ..reports.writers import write_reports
 
-    model = Path(options.model).name if options.model else DEFAULT_CHECKPOINT.name
     source = Path(options.transcript or options.source)
-    result = build_result(predictions, config, model, source.name, said)
+    result = build_result(predictions, config, model_name(options.model), source.name, said)
     if recording is not None:
         result["video"] = Path(os.path.relpath(recording, options.output)).as_posix()
     (written,) = write_reports(result, options.output, (recording or source).stem, ["json"])

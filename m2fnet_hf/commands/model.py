@@ -15,6 +15,11 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="NAME", help="folder or Hub name; default: the embedded meld-mini")
 
 
+def model_name(model: str | None) -> str:
+    """What a result calls the model, without the way to its folder."""
+    return DEFAULT_CHECKPOINT.name if model is None else Path(model).name
+
+
 def load_pipeline(model: str | None, **options: Any) -> "MultimodalEmotionPipeline":
     """The pipeline of a folder, a Hub name, or the embedded checkpoint, without the library's chatter."""
     from transformers import pipeline

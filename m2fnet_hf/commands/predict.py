@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..registration import DEFAULT_CHECKPOINT
-from .model import add_model, load_pipeline
+from .model import add_model, load_pipeline, model_name
 from .terminal import progress, remarks, say
 
 
@@ -54,8 +53,9 @@ def _predict(options: argparse.Namespace) -> None:
             progress=progress,
             return_faces=recording is not None,
         )
-    name = Path(options.model).name if options.model else DEFAULT_CHECKPOINT.name
-    result = build_result(predictions, pipe.model.config, name, (transcript or recording).name, said)
+    result = build_result(
+        predictions, pipe.model.config, model_name(options.model), (transcript or recording).name, said
+    )
     show(prediction_table(predictions))
     if result["note"] is not None:
         print(f"\n{result['note']}")
