@@ -22,7 +22,7 @@ from .encoders_m2fnet import Rows
 
 # Blocks of a windowed dialogue are as long as its window, but not so short that there are too many of them.
 LEAST_BLOCK = 64
-# A layer computes so many rows at a time: memory for more is fetched from the system anew for every step.
+# A step computes so many rows at a time: memory for more is fetched from the system anew for every step.
 ROWS_AT_ONCE = 1024
 
 
@@ -106,6 +106,13 @@ class Tiles:
         shapes = [(group.tiles, size) for group, size in zip(self.groups, sizes, strict=True)]
         parts = tiled.split([count * size for count, size in shapes])
         return [part.unflatten(0, shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def in_pieces(step: Callable[..., torch.Tensor], *rows: torch.Tensor) -> torch.Tensor:
+    """What a step that sees each row by itself makes of rows [N, ...], so many at a time."""
+    if is_tracing(rows[0]) or len(rows[0]) <= ROWS_AT_ONCE:
+        return step(*rows)
+    return torch.cat([step(*piece) for piece in zip(*(every.split(ROWS_AT_ONCE) for every in rows), strict=True)])
 
 
 def join_pieces(pieces: Iterable[tuple[torch.Tensor, ...]]) -> tuple[Any, ...]:

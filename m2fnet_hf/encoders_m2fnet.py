@@ -25,6 +25,7 @@ from transformers import (
 )
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
+from transformers.utils.import_utils import is_tracing
 
 from .configuration_m2fnet import M2FNetVisualConfig
 
@@ -51,8 +52,8 @@ def finite(values: torch.Tensor, real: torch.Tensor, name: str) -> torch.Tensor:
         ValueError: where a real one is NaN or infinite.
     """
     values = values.masked_fill(~real, 0.0)
-    # A compiled or exported graph cannot branch on values.
-    if not torch.compiler.is_compiling() and not torch.isfinite(values).all():
+    # A compiled or exported graph cannot branch on values. The least and the greatest are NaN where any value is.
+    if not torch.compiler.is_compiling() and values.numel() and not torch.stack(values.aminmax()).isfinite().all():
         raise ValueError(
             f"`{name}` must be finite where its mask is true, found NaN or infinite values; mask what is missing."
         )
@@ -65,13 +66,17 @@ class Rows:
     def __init__(self, mask: torch.Tensor) -> None:
         self.mask = mask
         self.index = mask.flatten().nonzero().squeeze(-1)
+        # Without padding, as in any dialogue alone, nothing needs to be copied.
+        self.are_all = not is_tracing(mask) and len(self.index) == mask.numel()
 
     def pack(self, padded: torch.Tensor) -> torch.Tensor:
         """[B, U, ...] to [N, ...]."""
-        return padded.flatten(0, 1).index_select(0, self.index)
+        return padded.flatten(0, 1) if self.are_all else padded.flatten(0, 1).index_select(0, self.index)
 
     def unpack(self, rows: torch.Tensor) -> torch.Tensor:
         """[N, ...] to [B, U, ...], zero at padding."""
+        if self.are_all:
+            return rows.unflatten(0, self.mask.shape)
         padded = rows.new_zeros(self.mask.numel(), *rows.shape[1:])
         return padded.index_copy(0, self.index, rows).unflatten(0, self.mask.shape)
 

@@ -7,6 +7,7 @@ encoder's output, D features, H hidden, C classes, N real utterances; n tiles of
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils import ModelOutput, can_return_tuple
 
-from .attention_m2fnet import M2FNetCache, Tiles, join_pieces, tile
+from .attention_m2fnet import M2FNetCache, Tiles, in_pieces, join_pieces, tile
 from .configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
 from .encoders_m2fnet import (
     M2FNetVisualEncoder,
@@ -217,7 +218,8 @@ class M2FNetModality(nn.Module):
         **kwargs: Any,
     ) -> tuple[torch.Tensor, list[torch.Tensor], list[torch.Tensor | None]]:
         """Features [N, D] where `present` [N], to [N, H]; on request before and after each layer; and attentions."""
-        states = self.dropout(self.embed(features, present) + place)
+        given = (present, place) if features is None else (present, place, features)
+        states = in_pieces(self.embed, *given)
         history, attentions = [states], []
         for layer in self.layers:
             states, weights = layer(states, tiles, **kwargs)
@@ -226,14 +228,14 @@ class M2FNetModality(nn.Module):
             attentions.append(weights)
         return states, history, attentions
 
-    def embed(self, features: torch.Tensor | None, present: torch.Tensor) -> torch.Tensor:
-        """The projected features, and the learned vector where there are none: [N, H]."""
+    def embed(self, present: torch.Tensor, place: torch.Tensor, features: torch.Tensor | None = None) -> torch.Tensor:
+        """The projected features, and the learned vector where there are none, at their places: [N, H]."""
         states = self.absent.expand(present.shape[0], -1)
-        if features is None:
-            return states
-        here = present.nonzero().squeeze(-1)
-        projected = self.activation(self.projection(self.norm(features.index_select(0, here))))
-        return states.to(projected.dtype).index_copy(0, here, projected)
+        if features is not None:
+            here = present.nonzero().squeeze(-1)
+            projected = self.activation(self.projection(self.norm(features.index_select(0, here))))
+            states = states.to(projected.dtype).index_copy(0, here, projected)
+        return self.dropout(states + place)
 
 
 class M2FNetFusionLayer(GradientCheckpointingLayer):
@@ -659,7 +661,8 @@ class M2FNetModel(M2FNetPreTrainedModel):
 
     def _places(self, rows: Rows, speaker_ids: torch.Tensor | None, seen: int) -> torch.Tensor:
         """What is added to every modality of an utterance: its position, and its speaker where asked for."""
-        place = sinusoidal_positions(rows.pack(rows.mask.cumsum(1)) - 1 + seen, self.config.hidden_size)
+        number = rows.pack(rows.mask.cumsum(1)) - 1 + seen
+        place = in_pieces(partial(sinusoidal_positions, hidden_size=self.config.hidden_size), number)
         if self.speakers is not None and speaker_ids is not None:
             place = place + self.speakers(rows.pack(speaker_ids))
         return place.to(self._dtype)
@@ -809,7 +812,7 @@ class M2FNetForEmotionClassification(M2FNetPreTrainedModel):
         )
         fused = output.last_hidden_state
         rows = Rows(_utterance_mask(utterance_mask, [(fused,)]))
-        logits = rows.unpack(self.classifier(rows.pack(fused)))
+        logits = rows.unpack(in_pieces(self.classifier, rows.pack(fused)))
         loss = None
         if labels is not None:
             loss = emotion_loss(
