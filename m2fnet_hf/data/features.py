@@ -3,49 +3,49 @@
 A folder holds `features.json`, which says what made it, and a folder of shards per split. A shard is a safetensors file
 of some whole dialogues: arrays named `<dialogue>/<utterance>/<field>`, and in the metadata, as JSON by dialogue, all
 that is known of it but its sound and pictures. Both keys are ids, percent-encoded; an utterance without an id goes by
-its position, as `#0`.
+its position, as `#0`. Beside the shards lies their index (see `feature_index`).
 """
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, TypeVar, overload
 from urllib.parse import quote
 from uuid import uuid4
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save_file
 from torch.utils.data import Dataset
 
 from .dialogue import FEATURES, Dialogue, Utterance
+from .feature_index import FeatureIndex, KeysMet, open_index, write_whole
 
 FIELDS = (*FEATURES, "action_units", "appearance", "face_areas", "face_ids")
 DTYPES = ("float32", "float16")
 SETTINGS = "features.json"
-INDEX = "index.json"
 # A process that is killed loses less than this.
 UTTERANCES_PER_SHARD = 64
+# Each takes some ten kilobytes of memory.
+OPEN_SHARDS = 1_000
 
-# What is known of each dialogue, by key.
-Records = dict[str, dict[str, Any]]
+Source = TypeVar("Source", bound=Dialogue | Mapping[str, Any])
 
 
-def by_key(dialogues: Iterable[Dialogue], split: str) -> dict[str, Dialogue]:
-    """Dialogues by key.
+def keyed(dialogues: Iterable[Source], split: str, met: KeysMet) -> Iterator[tuple[str, Source]]:
+    """Dialogues, or rows that have an `id` too, with their keys.
 
     Raises:
-        ValueError: for a dialogue without an id, or two of one id.
+        ValueError: for one without an id, or with that of another.
     """
-    keyed: dict[str, Dialogue] = {}
     for number, dialogue in enumerate(dialogues, start=1):
-        if dialogue.id is None:
+        name = dialogue.get("id") if isinstance(dialogue, Mapping) else getattr(dialogue, "id", None)
+        if name is None:
             raise ValueError(f"Features need an `id` for each dialogue, found none for number {number} of {split}.")
-        if _key(dialogue.id) in keyed:
-            raise ValueError(f"Features need another `id` for each dialogue, found {dialogue.id} twice in {split}.")
-        keyed[_key(dialogue.id)] = dialogue
-    return keyed
+        if not met.add(split, _key(name)):
+            raise ValueError(f"Features need another `id` for each dialogue, found {name} twice in {split}.")
+        yield _key(name), dialogue
 
 
 class FeatureWriter:
@@ -66,7 +66,7 @@ class FeatureWriter:
         self.folder = folder
         self.dtype = dtype
         self._arrays: dict[str, np.ndarray] = {}
-        self._records: Records = {}
+        self._records: dict[str, dict[str, Any]] = {}
 
     def __enter__(self) -> "FeatureWriter":
         return self
@@ -93,7 +93,7 @@ class FeatureWriter:
         arrays, records, self._arrays, self._records = self._arrays, self._records, {}, {}
         if records:
             metadata = {"dialogues": json.dumps(records)}
-            _write(self.folder / f"{uuid4().hex}.safetensors", lambda path: save_file(arrays, path, metadata))
+            write_whole(self.folder / f"{uuid4().hex}.safetensors", lambda path: save_file(arrays, path, metadata))
 
     def _stored(self, array: np.ndarray) -> np.ndarray:
         if not np.issubdtype(array.dtype, np.floating):
@@ -109,22 +109,32 @@ class FeatureWriter:
 
 
 class StoredDialogues(Dataset[Dialogue], Sequence[Dialogue]):
-    """Dialogues whose features are read, from memory-mapped files, when they are asked for.
+    """Dialogues that are looked up, and whose features are read from memory-mapped files, when they are asked for.
 
     Each process opens its files itself, so that it can be handed to the workers of a DataLoader.
 
-    Attributes:
+    Args:
+        records: what is known of the dialogues.
+        keys: of those that are meant, in order.
         settings: what made the features.
+        values: of each of their utterances, all but its features. Default: those that the records have.
     """
 
-    def __init__(self, folder: Path, dialogues: Sequence["_Stored"], settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        records: FeatureIndex,
+        keys: Sequence[str],
+        settings: Mapping[str, Any],
+        values: Sequence[list[dict[str, Any]]] | None = None,
+    ) -> None:
         self.settings = settings
-        self._folder = folder
-        self._dialogues = dialogues
+        self._records = records
+        self._keys = keys
+        self._values = values
         self._open: dict[str, Any] = {}
 
     def __len__(self) -> int:
-        return len(self._dialogues)
+        return len(self._keys)
 
     @overload
     def __getitem__(self, index: int) -> Dialogue: ...
@@ -134,27 +144,27 @@ class StoredDialogues(Dataset[Dialogue], Sequence[Dialogue]):
 
     def __getitem__(self, index: int | slice) -> "Dialogue | StoredDialogues":
         if isinstance(index, slice):
-            return StoredDialogues(self._folder, self._dialogues[index], self.settings)
-        stored = self._dialogues[index]
-        if stored.shard not in self._open:
-            self._open[stored.shard] = safe_open(self._folder / stored.shard, framework="np")
-        shard = self._open[stored.shard]
+            values = None if self._values is None else self._values[index]
+            return StoredDialogues(self._records, self._keys[index], self.settings, values)
+        key = self._keys[index]
+        record = self._records[key]
+        shard = self._shard(record["shard"])
+        known = [one["values"] for one in record["utterances"]] if self._values is None else self._values[index]
         utterances = [
-            {**values, **{field: _loaded(shard.get_tensor(f"{name}/{field}")) for field in fields}}
-            for name, fields, values in stored.utterances
+            {**values, **{field: _loaded(shard.get_tensor(f"{key}/{one['key']}/{field}")) for field in one["fields"]}}
+            for one, values in zip(record["utterances"], known, strict=True)
         ]
-        return Dialogue(utterances, id=stored.id)
+        return Dialogue(utterances, id=record["id"])
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": {}}
 
-
-class _Stored(NamedTuple):
-    """A dialogue without its features; of each utterance the name of its arrays, their fields, and all other values."""
-
-    id: str | int
-    shard: str
-    utterances: list[tuple[str, list[str], dict[str, Any]]]
+    def _shard(self, name: str) -> Any:
+        if name not in self._open:
+            if len(self._open) == OPEN_SHARDS:
+                del self._open[next(iter(self._open))]
+            self._open[name] = safe_open(self._records.folder / name, framework="np")
+        return self._open[name]
 
 
 class FeatureStore:
@@ -174,24 +184,24 @@ class FeatureStore:
         """Names of the splits."""
         return sorted({path.parent.name for path in self.folder.glob("*/*.safetensors")})
 
-    def records(self, split: str) -> Records:
+    def records(self, split: str) -> FeatureIndex:
         """What is known of the dialogues of a split, by key.
 
         Raises:
             ValueError: for a split of which there is none.
+            OSError: where its extraction did not end, so that an index must be written, and none can be.
         """
-        index = self.folder / split / INDEX
-        records = json.loads(index.read_text()) if index.is_file() else read_shards(self.folder / split)[0]
-        if not records:
+        if split not in self.splits:
             raise ValueError(
                 f"{self.folder} holds features of {', '.join(self.splits) or 'no split'}, found no {split}."
             )
-        return records
+        return open_index(self.folder / split)
 
     def dialogues(self, split: str) -> StoredDialogues:
         """All dialogues of a split, in the order of their keys, with text, speaker, label and times: it needs neither
         the recordings nor their annotations."""
-        return self._stored(split, dict.fromkeys(self.records(split)))
+        records = self.records(split)
+        return StoredDialogues(records, list(records), self.settings)
 
     def attach(self, dialogues: Iterable[Dialogue], split: str) -> StoredDialogues:
         """These dialogues with their features instead of recordings and, for a model that hears, sound.
@@ -200,28 +210,22 @@ class FeatureStore:
             ValueError: for a dialogue without features, or whose utterances, speakers or words are not those that the
                 features were made from.
         """
-        return self._stored(split, by_key(dialogues, split))
-
-    def _stored(self, split: str, wanted: Mapping[str, Dialogue | None]) -> StoredDialogues:
         records = self.records(split)
-        stored = []
-        for key, dialogue in wanted.items():
-            if key not in records:
-                raise ValueError(
-                    f"{self.folder} holds no features of dialogue {key} of {split}; extract them, which goes on where "
-                    "it was."
-                )
-            record = records[key]
-            values = [one["values"] for one in record["utterances"]]
-            if dialogue is not None:
+        values = {}
+        with KeysMet() as met:
+            for key, dialogue in keyed(dialogues, split, met):
+                record = records.get(key)
+                if record is None:
+                    raise ValueError(
+                        f"{self.folder} holds no features of dialogue {key} of {split}; extract them, which goes on "
+                        "where it was."
+                    )
                 check_words(record, dialogue, split)
-                values = [self._merged(*pair) for pair in zip(dialogue, values, strict=True)]
-            utterances = [
-                (f"{key}/{one['key']}", one["fields"], known)
-                for one, known in zip(record["utterances"], values, strict=True)
-            ]
-            stored.append(_Stored(record["id"], record["shard"], utterances))
-        return StoredDialogues(self.folder / split, stored, self.settings)
+                values[key] = [
+                    self._merged(utterance, one["values"])
+                    for utterance, one in zip(dialogue, record["utterances"], strict=True)
+                ]
+        return StoredDialogues(records, list(values), self.settings, list(values.values()))
 
     def _merged(self, utterance: Utterance, stored: Mapping[str, Any]) -> dict[str, Any]:
         """The values of an utterance, without the media that its features stand for."""
@@ -252,7 +256,7 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> None:
     """
     path = folder / SETTINGS
     if not path.is_file():
-        write_json(path, settings)
+        write_whole(path, lambda temporary: temporary.write_text(json.dumps(settings, indent=1) + "\n"))
         return
     before, now = _flat(json.loads(path.read_text())), _flat(json.loads(json.dumps(settings)))
     changed = [
@@ -267,27 +271,6 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> None:
         )
 
 
-def read_shards(folder: Path) -> tuple[Records, list[str]]:
-    """All whole dialogues of a split, with the name of their shard, and the keys of those that came again.
-
-    Raises:
-        ValueError: for a shard that was spoilt.
-    """
-    records: Records = {}
-    again = []
-    for path in sorted(folder.glob("*.safetensors")):
-        try:
-            with safe_open(path, framework="np") as shard:
-                found = json.loads(shard.metadata()["dialogues"])
-        except (SafetensorError, LookupError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"{path} must be a shard of features, found: {error}; delete it and extract again."
-            ) from None
-        again += [key for key in found if key in records]
-        records |= {key: {"shard": path.name, **record} for key, record in found.items() if key not in records}
-    return dict(sorted(records.items())), sorted(again)
-
-
 def check_words(record: Mapping[str, Any], dialogue: Dialogue, split: str) -> None:
     """Raise a ValueError where a dialogue is not that of the record."""
     before = [(one["key"], one["values"]["speaker"], one["values"]["text"]) for one in record["utterances"]]
@@ -298,26 +281,6 @@ def check_words(record: Mapping[str, Any], dialogue: Dialogue, split: str) -> No
             f"Dialogue {dialogue.id} of {split} must have the utterances, speakers and words that its features are of, "
             "found others; use the same again, or extract to another folder."
         )
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file as a whole or not at all."""
-    _write(path, lambda temporary: temporary.write_text(json.dumps(content, indent=1) + "\n"))
-
-
-def _write(path: Path, write: Callable[[Path], Any]) -> None:
-    temporary = path.with_suffix(f".{uuid4().hex}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
-        raise OSError(
-            f"Features must be written to {path.parent}, found: {error}; what is finished is kept, so make room and "
-            "extract again."
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _key(name: str | int | None) -> str:

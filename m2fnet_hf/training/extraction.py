@@ -7,10 +7,11 @@ run that was killed goes on where it was, with any number of processes.
 import os
 import random
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +22,8 @@ from accelerate import PartialState
 from .._version import __version__
 from ..data.cache import open_cache
 from ..data.dialogue import Dialogue, Utterance
-from ..data.features import (
-    FIELDS,
-    INDEX,
-    SETTINGS,
-    FeatureWriter,
-    Records,
-    StoredDialogues,
-    by_key,
-    check_words,
-    claim,
-    read_shards,
-    write_json,
-)
+from ..data.feature_index import FeatureIndex, KeysMet, open_index, write_index
+from ..data.features import FIELDS, SETTINGS, FeatureWriter, StoredDialogues, check_words, claim, keyed
 from ..feature_extraction_m2fnet import GEOMETRY_SIZE
 from ..media.appearance import HOG_SIZE, describe
 from ..media.faces import FaceBackend, load_face_backend
@@ -41,6 +31,8 @@ from ..media.observe import Observer
 from ..media.senses import NO_FACES, fingerprint, observer_for
 from ..pipeline_m2fnet import NOT_GIVEN
 
+# Dialogues, or rows with an `id` as the pipeline takes them or a table of `datasets` has them.
+Dialogues = Iterable[Dialogue | Mapping[str, Any]]
 # A process that is done waits for the slowest.
 LONGEST_WAIT = timedelta(weeks=1)
 # The time of the fit grows with the square: one core takes ten seconds for these.
@@ -74,7 +66,7 @@ class Summary:
 def extract(
     model: Any,
     processor: Any,
-    splits: Mapping[str, Sequence[Dialogue]],
+    splits: Mapping[str, Dialogues],
     folder: str | os.PathLike,
     faces: str | Path | FaceBackend | None = None,
     frame_rate: float = 2.0,
@@ -85,47 +77,57 @@ def extract(
     """Write the features of all utterances to a folder, or what is missing there of them.
 
     Text and sound are stored as the model's encoders give them, faces as they are measured. The processor is saved
-    beside them, and its appearance features, unless they were, are fitted to faces of the split `train`.
+    beside them, and its appearance features, unless they were, are fitted to faces of the split `train`: of dialogues
+    drawn by a fixed seed from a sequence, of the first ones from a stream, which is then read again, so shuffle it
+    where its order means something.
+
+    Dialogues are read one by one, once by each process, and none is kept: memory does not grow with their number.
 
     Args:
         model: [`M2FNetForEmotionClassification`]; it goes to this process's device and to evaluation mode.
         processor: [`M2FNetProcessor`].
-        splits: dialogues by split, each with an id. An utterance without one goes by its position.
+        splits: dialogues by split, each with an id, as any iterable of [`Dialogue`]s or of rows such as the pipeline
+            takes or `datasets` streams; every process must meet them in the same order. An utterance without an id
+            goes by its position.
         folder: of the features, which all processes see.
         faces: what finds the faces, as for the pipeline. Default: the backend that the model names; unlike there it
-            must work, `none` does without.
+            must work, `none` does without. Only a sequence is looked through first for recordings: where it has none,
+            no backend is needed.
         frame_rate: frames of each second of an utterance in which faces are looked for.
         cache: folder that keeps what was measured of recordings, `True` for the default one, `False` for none.
         dtype: in which features are stored, `float32` or `float16`.
         progress: wraps the dialogues of a split, as `rich.progress.track` does.
 
     Raises:
-        ValueError: for settings other than those that the folder was begun with, or where dialogues were lost.
+        ValueError: for settings other than those that the folder was begun with, for a dialogue without an id or with
+            that of another, or where dialogues were lost.
         ImportError, OSError: where the face backend does not work, or nothing can be written.
     """
     folder = Path(folder)
-    keyed = {split: dict(sorted(by_key(dialogues, split).items())) for split, dialogues in splits.items()}
     state = _processes()
     model = model.to(state.device).eval()
-    backend = _face_backend(faces, model.config, keyed)
+    backend = _face_backend(faces, model.config, splits)
     observe = partial(observer_for, model, processor, backend, frame_rate, open_cache(cache))
     with state.main_process_first():
-        _fit_appearance(processor, folder, keyed, observe(encode_sound=False))
+        _fit_appearance(processor, folder, splits, observe(encode_sound=False))
         observer = _checked(observe(), backend)
         if not (folder / SETTINGS).is_file():
             processor.save_pretrained(folder)
         claim(folder, _settings(model, processor, observer, dtype))
         if state.is_main_process:
-            _tidy([folder / split for split in keyed])
+            for split in splits:
+                _tidy(folder / split)
     watch = progress if progress is not None and state.is_main_process else _unwatched
-    for split, dialogues in keyed.items():
-        waiting = _waiting(folder / split, dialogues, state, split)
-        with FeatureWriter(folder / split, dtype) as writer:
-            for dialogue in watch(waiting, description=split, total=len(waiting)):
-                observed, problems = _observed(dialogue, observer)
-                writer.add(_encoded(observed, model, processor), problems)
-    state.wait_for_everyone()
-    return _merged(folder, keyed, state)
+    with KeysMet() as met:
+        for split, dialogues in splits.items():
+            total = len(dialogues) if isinstance(dialogues, Sized) else None
+            sources = keyed(watch(dialogues, description=split, total=total), split, met)
+            with FeatureWriter(folder / split, dtype) as writer:
+                for dialogue in _waiting(sources, FeatureIndex(folder / split), state, split):
+                    observed, problems = _observed(dialogue, observer)
+                    writer.add(_encoded(observed, model, processor), problems)
+        state.wait_for_everyone()
+        return _merged(folder, splits, met, state)
 
 
 def _unwatched(items: Iterable[Any], **_: Any) -> Iterable[Any]:
@@ -144,17 +146,35 @@ def _processes() -> PartialState:
     return state
 
 
+def _dialogue(source: Dialogue | Mapping[str, Any]) -> Dialogue:
+    if not isinstance(source, Mapping) or not _is_table_row(source):
+        return Dialogue.from_any(source)
+    from ..data.table import iter_dialogues
+
+    return next(iter_dialogues([source]))
+
+
+def _is_table_row(row: Mapping[str, Any]) -> bool:
+    """Whether it has all columns of a table, with None for what is absent."""
+    if not row.keys() >= {"id", "recording", "utterances"}:
+        return False
+    return all(isinstance(one, Mapping) and "missing" in one for one in row["utterances"])
+
+
 def _face_backend(
-    faces: str | Path | FaceBackend | None, config: Any, keyed: Mapping[str, Mapping[str, Dialogue]]
+    faces: str | Path | FaceBackend | None, config: Any, splits: Mapping[str, Dialogues]
 ) -> FaceBackend | str:
     """What looks for faces, or `none` where there is nothing to look at or nobody who wants to know."""
-    dialogues = (dialogue for split in keyed.values() for dialogue in split.values())
-    if config.visual_config is None or not any(map(_has_recording, dialogues)):
+    if config.visual_config is None or not any(map(_may_have_recording, splits.values())):
         return NO_FACES
     chosen = config.visual_config.face_backend if faces is None else faces
     if not isinstance(chosen, (str, Path)):
         return chosen
     return NO_FACES if str(chosen) == NO_FACES else load_face_backend(chosen)
+
+
+def _may_have_recording(dialogues: Dialogues) -> bool:
+    return not isinstance(dialogues, Sequence) or any(map(_has_recording, map(_dialogue, dialogues)))
 
 
 def _has_recording(dialogue: Dialogue) -> bool:
@@ -170,16 +190,14 @@ def _checked(observer: Observer, backend: FaceBackend | str) -> Observer:
     return observer
 
 
-def _fit_appearance(
-    processor: Any, folder: Path, keyed: Mapping[str, Mapping[str, Dialogue]], observer: Observer
-) -> None:
+def _fit_appearance(processor: Any, folder: Path, splits: Mapping[str, Dialogues], observer: Observer) -> None:
     """Fit what reduces appearance features to faces of the split `train`, unless it is fitted or of no use."""
     extractor = processor.appearance_feature_extractor
     if (folder / SETTINGS).is_file() and not extractor._weights:
         extractor.load_weights(folder)
     if observer.describe is None or extractor._weights:
         return
-    if "train" not in keyed:
+    if "train" not in splits:
         raise ValueError(
             "Appearance features must be fitted to the split `train`, found no such split; extract it first, or give a "
             "processor that is fitted."
@@ -191,14 +209,27 @@ def _fit_appearance(
         listen=False,
         settings={"appearance": f"{width} values, not reduced"},
     )
-    extractor.fit(_faces_to_fit(list(keyed["train"].values()), looking, width))
+    extractor.fit(_faces_to_fit(_order_to_fit(splits["train"]), looking, width))
 
 
-def _faces_to_fit(dialogues: list[Dialogue], observer: Observer, width: int) -> np.ndarray:
-    """The descriptions of some faces [N, E], of dialogues drawn by a fixed seed."""
-    random.Random(0).shuffle(dialogues)
+def _order_to_fit(dialogues: Dialogues) -> Dialogues:
+    """A sequence shuffled by a fixed seed, a stream from its front."""
+    if isinstance(dialogues, Iterator):
+        raise ValueError(
+            "Appearance features must be fitted to the split `train` before it is extracted, found a generator, which "
+            "can be read only once; give a list or an `IterableDataset`, or a processor that is fitted."
+        )
+    if not isinstance(dialogues, Sequence):
+        return dialogues
+    order = list(range(len(dialogues)))
+    random.Random(0).shuffle(order)
+    return map(dialogues.__getitem__, order)
+
+
+def _faces_to_fit(dialogues: Dialogues, observer: Observer, width: int) -> np.ndarray:
+    """The descriptions of some faces [N, E]: of as many dialogues as have enough."""
     found = [np.empty((0, width), np.float32)]
-    for dialogue in dialogues:
+    for dialogue in map(_dialogue, dialogues):
         observed, _ = _observed(dialogue, observer)
         faces = [one.appearance.reshape(-1, width) for one in observed if one.appearance is not None]
         found += [some[~np.isnan(some).any(-1)] for some in faces]
@@ -273,20 +304,23 @@ def _settings(model: Any, processor: Any, observer: Observer, dtype: str) -> dic
     return settings
 
 
-def _tidy(folders: Iterable[Path]) -> None:
-    """Remove what will no longer be true, and what a run that was killed has left half written."""
-    for folder in folders:
-        for path in (folder / INDEX, *folder.glob("*.part")):
-            path.unlink(missing_ok=True)
+def _tidy(folder: Path) -> None:
+    """Remove what a run that was killed has left half written, and index what it has finished."""
+    for path in folder.glob("*.part"):
+        path.unlink(missing_ok=True)
+    write_index(folder)
 
 
-def _waiting(folder: Path, dialogues: Mapping[str, Dialogue], state: PartialState, split: str) -> list[Dialogue]:
+def _waiting(
+    sources: Iterable[tuple[str, Any]], done: FeatureIndex, state: PartialState, split: str
+) -> Iterator[Dialogue]:
     """This process's share of a split, less what any process has done."""
-    done, _ = read_shards(folder)
-    for key in dialogues.keys() & done.keys():
-        check_words(done[key], dialogues[key], split)
-    mine = list(dialogues)[state.process_index :: state.num_processes]
-    return [dialogues[key] for key in mine if key not in done]
+    for key, source in islice(sources, state.process_index, None, state.num_processes):
+        dialogue, record = _dialogue(source), done.get(key)
+        if record is None:
+            yield dialogue
+        else:
+            check_words(record, dialogue, split)
 
 
 def _observed(dialogue: Dialogue, observer: Observer) -> tuple[Dialogue, list[str]]:
@@ -360,30 +394,31 @@ def _modalities(fields: Iterable[str]) -> set[str]:
     return {modality for field in fields for modality, its in MODALITY_FIELDS.items() if field in its}
 
 
-def _merged(folder: Path, keyed: Mapping[str, Mapping[str, Dialogue]], state: PartialState) -> Summary:
-    """Write what the shards of all processes hold to one index per split, having looked for what was lost."""
-    splits, problems = {}, []
-    for split, dialogues in keyed.items():
-        records, again = read_shards(folder / split)
-        lost = [key for key in dialogues if key not in records]
+def _merged(folder: Path, splits: Iterable[str], met: KeysMet, state: PartialState) -> Summary:
+    """What the shards of all processes hold, by one index per split, having looked for what was lost."""
+    counts, problems = {}, []
+    for split in splits:
+        with state.main_process_first():
+            records = open_index(folder / split)
+        lost = met.lost(split, records)
         if lost:
             raise ValueError(
-                f"{folder} must hold {len(dialogues)} dialogues of {split}, found none of {', '.join(lost)}; extract "
+                f"{folder} must hold {met.count(split)} dialogues of {split}, found none of {', '.join(lost)}; extract "
                 "again, which goes on where it was."
             )
-        if state.is_main_process:
-            write_json(folder / split / INDEX, records)
-        problems += [f"{split}, dialogue {key}: it was extracted twice, of which one is used" for key in again]
-        problems += [f"{split}, dialogue {key}: {one}" for key, record in records.items() for one in record["problems"]]
-        splits[split] = _counts(folder / split, records)
-    return Summary(folder, state.num_processes, splits, problems)
+        problems += [f"{split}, dialogue {key}: it was extracted twice, of which one is used" for key in records.again]
+        problems += [
+            f"{split}, dialogue {key}: {one}" for key, record in records.read_all() for one in record["problems"]
+        ]
+        counts[split] = _counts(folder / split, records)
+    return Summary(folder, state.num_processes, counts, problems)
 
 
-def _counts(folder: Path, records: Records) -> dict[str, int]:
-    utterances = [_modalities(one["fields"]) for record in records.values() for one in record["utterances"]]
-    return {
-        "dialogues": len(records),
-        "utterances": len(utterances),
-        **{modality: sum(modality in has for has in utterances) for modality in MODALITY_FIELDS},
-        "bytes": sum(path.stat().st_size for path in folder.glob("*.safetensors")),
-    }
+def _counts(folder: Path, records: FeatureIndex) -> dict[str, int]:
+    counts = {"dialogues": len(records), "utterances": 0, **dict.fromkeys(MODALITY_FIELDS, 0)}
+    for _, record in records.read_all():
+        for utterance in record["utterances"]:
+            counts["utterances"] += 1
+            for modality in _modalities(utterance["fields"]):
+                counts[modality] += 1
+    return {**counts, "bytes": sum(path.stat().st_size for path in folder.glob("*.safetensors"))}

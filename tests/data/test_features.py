@@ -2,6 +2,9 @@
 
 import json
 import resource
+import sqlite3
+import tracemalloc
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from m2fnet_hf import Dialogue, Utterance
 from m2fnet_hf.data import features
-from m2fnet_hf.data.features import FeatureWriter, by_key, claim, open_features, read_shards
+from m2fnet_hf.data.feature_index import INDEX, KeysMet, open_index, write_index
+from m2fnet_hf.data.features import FeatureWriter, claim, keyed, open_features
 from m2fnet_hf.data.meld import load_meld_split
 
 NAN = float("nan")
@@ -109,9 +113,9 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_keys_must_be_of_one_thing_each() -> None:
     with pytest.raises(ValueError, match="found none for number 2 of dev"):
-        by_key([featured(), featured(None)], "dev")
+        list(keyed([featured(), featured(None)], "dev", KeysMet()))
     with pytest.raises(ValueError, match="found 7 twice in dev"):
-        by_key([featured(), featured("7")], "dev")
+        list(keyed([featured(), {"id": "7"}], "dev", KeysMet()))
     with pytest.raises(ValueError, match="dialogue 1 must have different ids, found 3, 3"):
         FeatureWriter(Path()).add(Dialogue([FIRST, {**FIRST, "id": "3"}], id=1))
 
@@ -165,26 +169,66 @@ def test_values_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 
 
 def test_an_index_is_read_before_the_shards_and_made_up_for(tmp_path: Path) -> None:
-    write(tmp_path, [featured(1), featured(2)])
-    rebuilt = open_features(tmp_path).records("train")
-    features.write_json(tmp_path / "train" / features.INDEX, rebuilt)
-    assert open_features(tmp_path).records("train") == rebuilt
-    features.write_json(tmp_path / "train" / features.INDEX, {"1": rebuilt["1"]})
-    assert [one.id for one in open_features(tmp_path).dialogues("train")] == [1]
+    store = open_features(write(tmp_path, [featured(1), featured(2)]))
+    rebuilt = dict(store.records("train"))
+    assert list(rebuilt) == ["1", "2"]
+    with closing(sqlite3.connect(tmp_path / "train" / INDEX)) as index, index:
+        index.execute("DELETE FROM dialogues WHERE key = '2'")
+    assert [one.id for one in store.dialogues("train")] == [1]
+    write(tmp_path, [featured(3)])
+    assert list(store.records("train")) == ["1", "2", "3"], "it lacks a shard"
+    (tmp_path / "train" / rebuilt["1"]["shard"]).unlink()
+    assert list(store.records("train")) == ["3"], "it has one that is gone"
+    assert not list(tmp_path.rglob("*.part*"))
 
 
 def test_what_came_twice_is_counted_once(tmp_path: Path) -> None:
     write(tmp_path, [featured(1), featured(2)])
     write(tmp_path, [featured(2)])
-    records, again = read_shards(tmp_path / "train")
-    assert (list(records), again) == (["1", "2"], ["2"])
+    index = open_index(tmp_path / "train")
+    assert (list(index), index.again) == (["1", "2"], ["2"])
+
+
+def test_what_was_met_and_is_lost_is_found_by_split(tmp_path: Path) -> None:
+    index = open_index(write(tmp_path, [featured(1), featured(2)]) / "train")
+    with KeysMet() as met:
+        assert [met.add("train", key) for key in ("1", "3", "2", "1")] == [True, True, True, False]
+        assert met.add("dev", "1")
+        assert [(met.count(split), met.lost(split, index)) for split in ("train", "dev")] == [(3, ["3"]), (1, [])]
+
+
+def test_an_index_takes_no_memory(tmp_path: Path) -> None:
+    def peak(count: int) -> int:
+        """Bytes that it takes to index, open and read through so many dialogues."""
+        folder = write(tmp_path / str(count), [Dialogue([{"text": "yes"}] * 2, id=number) for number in range(count)])
+        tracemalloc.start()
+        write_index(folder / "train")
+        found = open_features(folder).dialogues("train")
+        assert sum(1 for _ in found._records.read_all()) == len(found) == count
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    peak(1)
+    few, many = peak(200), peak(2_000)
+    assert many - few < 1_800 * 150, "little more than a key each"
+
+
+def test_no_more_shards_stay_open_than_are_meant_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "UTTERANCES_PER_SHARD", 1)
+    monkeypatch.setattr(features, "OPEN_SHARDS", 2)
+    found = open_features(write(tmp_path, [featured(name, name) for name in range(4)])).dialogues("train")
+    for _ in range(2):
+        assert all(same(one, featured(name, name)) for name, one in enumerate(found))
+        assert len(found._open) == 2
 
 
 def test_a_spoilt_shard_is_named(tmp_path: Path) -> None:
     (shard,) = write(tmp_path, [featured()]).rglob("*.safetensors")
     shard.write_bytes(shard.read_bytes()[:100])
     with pytest.raises(ValueError, match=rf"{shard.name} must be a shard of features.*delete it"):
-        read_shards(tmp_path / "train")
+        write_index(tmp_path / "train")
+    assert list((tmp_path / "train").iterdir()) == [shard], "nothing half is left"
 
 
 def test_a_full_disk_costs_only_what_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,8 +241,8 @@ def test_a_full_disk_costs_only_what_is_not_written(tmp_path: Path, monkeypatch:
             write(tmp_path, [featured(1), featured(2), large])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert list(read_shards(tmp_path / "train")[0]) == ["1", "2"]
     assert len(list((tmp_path / "train").iterdir())) == 2, "nothing half is left"
+    assert list(open_index(tmp_path / "train")) == ["1", "2"]
 
 
 def test_an_interrupted_writer_keeps_what_it_was_given(tmp_path: Path) -> None:
@@ -209,7 +253,7 @@ def test_an_interrupted_writer_keeps_what_it_was_given(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert list(read_shards(tmp_path / "train")[0]) == ["1"]
+    assert list(open_index(tmp_path / "train")) == ["1"]
 
 
 def test_meld_comes_back_word_for_word(tmp_path: Path, meld_root: Path) -> None:

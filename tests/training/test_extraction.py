@@ -1,5 +1,6 @@
 """Extraction gives what the model itself computes, once, whoever shares the work and whatever stops it."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -7,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import tiny
 import torch
 from accelerate import PartialState
 from conftest import Conversation
+from datasets import Dataset
 from killing import killed
 from media.recordings import record
 
@@ -30,7 +32,9 @@ from m2fnet_hf import (
 )
 from m2fnet_hf.data import features
 from m2fnet_hf.data.collator import DialogueCollator
-from m2fnet_hf.data.features import open_features
+from m2fnet_hf.data.feature_index import INDEX
+from m2fnet_hf.data.features import FeatureWriter, open_features
+from m2fnet_hf.data.table import to_dialogues, to_table
 from m2fnet_hf.media.faces import Faces, Frame
 from m2fnet_hf.training import extraction
 from m2fnet_hf.training.extraction import extract
@@ -130,6 +134,57 @@ def test_half_precision_is_taken_on(tmp_path: Path) -> None:
     )
     assert half["bytes"] < full["bytes"]
     assert half["text"] == full["text"]
+
+
+STREAMS: dict[str, Callable[[list[Dialogue]], Iterable[Any]]] = {
+    "generator": iter,
+    "rows": lambda given: ({"id": one.id, "utterances": [vars(u) for u in one]} for one in given),
+    "table": lambda given: to_table(given),
+    "streamed table": lambda given: to_table(given).to_iterable_dataset(),
+    "generator of a table": lambda given: iter(to_table(given)),
+}
+
+
+@pytest.mark.parametrize("kind", STREAMS)
+def test_a_stream_gives_what_a_list_does(tmp_path: Path, kind: str) -> None:
+    given = to_dialogues(to_table(dialogues(5)))  # in a table's precision
+    network, processor = model(), tiny.processor()
+    run = partial(extract, network, processor, faces="none")
+    listed = run({"train": given}, tmp_path / "list").splits["train"]
+    again = [run({"train": STREAMS[kind](given)}, tmp_path / "stream") for _ in range(2)]
+    for summary in again:
+        assert {**summary.splits["train"], "bytes": 0} == {**listed, "bytes": 0}
+    assert content(tmp_path / "stream") == content(tmp_path / "list")
+
+
+def test_a_stream_is_read_as_it_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "UTTERANCES_PER_SHARD", 1)
+    one, two, *_ = given = dialogues(4)
+    run = partial(extract, model(visual_config=None), tiny.processor())
+    for bad, message in ((one, "found 0 twice in train"), (Dialogue(one.utterances), "found none for number 3 of")):
+        with pytest.raises(ValueError, match=message):
+            run({"train": iter([one, two, bad])}, tmp_path)
+        assert list(open_features(tmp_path).records("train")) == ["0", "1"], "what came before is kept"
+    kept = set(tmp_path.rglob("*.safetensors"))
+    assert run({"train": iter(given)}, tmp_path).splits["train"]["dialogues"] == 4
+    assert len(kept) == 2
+    assert kept < set(tmp_path.rglob("*.safetensors"))
+
+
+def test_nothing_is_kept_of_a_dialogue_that_is_done(tmp_path: Path) -> None:
+    first, last = 128, 384  # when the libraries have filled their caches
+    blocks = []
+
+    def stream() -> Iterator[Dialogue]:
+        for number in range(last + 1):
+            if number in (first, last):
+                gc.collect()
+                blocks.append(sys.getallocatedblocks())
+            yield Dialogue([{"text": "yes no"}, {"text": "why"}], id=number)
+
+    extract(model(audio=None, visual_config=None), tiny.processor(), {"train": stream()}, tmp_path)
+    before, after = blocks
+    assert after - before < 4 * (last - first), "an utterance alone takes more"
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +305,7 @@ def test_what_was_lost_and_what_came_twice_is_said(tmp_path: Path, monkeypatch: 
     (tmp_path / "train" / "copy.safetensors").write_bytes(kept[0].read_bytes())
     (problem,) = run().problems
     assert problem.endswith("it was extracted twice, of which one is used")
-    monkeypatch.setattr(extraction, "_waiting", lambda *_: [])
+    monkeypatch.setattr(FeatureWriter, "add", lambda *_: None)
     kept[1].unlink()
     with pytest.raises(ValueError, match=r"must hold 3 dialogues of train, found none of \d; extract again"):
         run()
@@ -290,13 +345,37 @@ def test_appearance_is_fitted_to_training_faces_first(
     np.testing.assert_array_equal(dev[0].appearance, stored[0].appearance)
 
 
+def test_appearance_is_fitted_to_the_front_of_a_stream_that_can_be_read_again(
+    tmp_path: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("skimage", reason="scikit-image is not installed")
+    monkeypatch.setattr(extraction, "FACES_TO_FIT", 6)
+    visual = {"visual_features": "appearance", "num_appearance_features": 3}
+    network = model(text=None, audio=None, visual_config=visual)
+    good = [[{"video": str(clips / f"good{number}.mkv")}] for number in (0, 1, 2)]
+    rows = [{"id": number, "recording": None, "utterances": clip} for number, clip in enumerate(good)]
+
+    def run(train: Iterable[Any], folder: Path) -> str:
+        extractor = AppearanceFeatureExtractor(num_components=3)
+        processor = M2FNetProcessor(tiny.tokenizer(), appearance_feature_extractor=extractor)
+        extract(network, processor, {"train": train}, folder, faces=OneFace(), frame_rate=10)
+        return processor.appearance_feature_extractor.fingerprint
+
+    with pytest.raises(ValueError, match="found a generator, which can be read only once; give a list or"):
+        run(iter(rows), tmp_path / "once")
+    assert not (tmp_path / "once" / "train").exists()
+    streams = [Dataset.from_list(some).to_iterable_dataset() for some in (rows, rows[:1], rows[1:])]
+    whole, front, rest = (run(stream, tmp_path / str(number)) for number, stream in enumerate(streams))
+    assert whole == front != rest
+    assert [one.id for one in open_features(tmp_path / "0").dialogues("train")] == [0, 1, 2]
+
+
 DATA = {"train": (14, 0), "dev": (5, 14)}
 
 
 def run(folder: Path, clips: Path | None, pause: float = 0.0) -> None:
     """The run of the tests below; slowed down, so that it can be hit in the middle."""
     torch.set_num_threads(1)
-    features.UTTERANCES_PER_SHARD = 2
     splits = {split: dialogues(*numbers) for split, numbers in DATA.items()}
     if clips is not None:
         splits["test"] = filmed(clips)
@@ -306,7 +385,9 @@ def run(folder: Path, clips: Path | None, pause: float = 0.0) -> None:
             time.sleep(pause)
             yield item
 
-    summary = extract(model(), tiny.processor(), splits, folder, faces=OneFace(), progress=slowly)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(features, "UTTERANCES_PER_SHARD", 2)
+        summary = extract(model(), tiny.processor(), splits, folder, faces=OneFace(), progress=slowly)
     (folder / f"processes-{summary.processes}-{os.environ.get('RANK', 0)}").touch()
 
 
@@ -332,9 +413,7 @@ def torchrun(folder: Path, clips: Path) -> int:
 def whole(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> dict[str, Any]:
     """What an undisturbed process stores."""
     folder = tmp_path_factory.mktemp("whole")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(features, "UTTERANCES_PER_SHARD", 2)
-        run(folder, clips)
+    run(folder, clips)
     return content(folder)
 
 
@@ -348,7 +427,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(tmp_path: Path, clips: Path, who
     run(tmp_path, clips)
     assert all(path.stat().st_mtime_ns == written for path, written in kept.items()), "nothing is done twice"
     assert content(tmp_path) == whole
-    (tmp_path / "train" / features.INDEX).unlink()
+    (tmp_path / "train" / INDEX).unlink()
     assert content(tmp_path) == whole
     assert not list(tmp_path.rglob("*.part"))
 
