@@ -85,7 +85,7 @@ class Observer:
 
     def _observe(self, utterances: list[Utterance], recording: Path, whole: bool = False) -> list[Utterance]:
         clip = Clip(recording)
-        spans = [(0.0, clip.duration or 0.0)] if whole else _spans(utterances, clip.duration or 0.0)
+        spans = [(0.0, clip.duration or 0.0)] if whole else spans_of(utterances, clip.duration or 0.0)
         known = sorted({span for span in spans if span is not None}, key=_end_then_start)
         sounds: dict[Span, np.ndarray] = {}
         faces = None
@@ -104,11 +104,11 @@ class Observer:
             if ears is not None:
                 sounds = _by_span(ears.table())
             if eyes is not None:
-                faces = _FaceTable(eyes.table(), self)
+                faces = FaceTable(eyes.table(), self)
         for problem in clip.problems:
             warnings.warn(problem, stacklevel=3)
         return [
-            self._with_senses(clip, utterance, span, sounds, faces)
+            self.with_senses(clip, utterance, span, sounds, faces)
             for utterance, span in zip(utterances, spans, strict=True)
         ]
 
@@ -121,7 +121,7 @@ class Observer:
             "appearance": self.settings.get("appearance"),
             "longest_side": LONGEST_SIDE,
         }
-        return Batches(sample_times(self.frame_rate, spans), FRAMES_AT_ONCE, self._look, self.cache, key)
+        return Batches(sample_times(self.frame_rate, spans), FRAMES_AT_ONCE, self.look, self.cache, key)
 
     def _ears(self, spans: list[Span], source: str) -> Batches:
         key = {"stage": "sound", "source": source, "encoder": self.settings.get("audio")}
@@ -159,7 +159,7 @@ class Observer:
             self.cache.save({"problems": np.frombuffer(json.dumps(clip.problems).encode(), np.uint8)}, **key)
         return sounds
 
-    def _look(self, times: list[float], frames: list[Frame]) -> Table:
+    def look(self, times: list[float], frames: list[Frame]) -> Table:
         """One row per face: the time of its frame and what is known of it; `frames` are the times of all frames."""
         assert self.faces is not None
         rows: list[Table] = []
@@ -186,14 +186,15 @@ class Observer:
         bounds = np.array(spans, np.float64).reshape(-1, 2)
         return {"spans": bounds, "features": self.hear(sounds)} if sounds else {"spans": bounds}
 
-    def _with_senses(
+    def with_senses(
         self,
         clip: Clip,
         utterance: Utterance,
         span: Span | None,
         sounds: Mapping[Span, np.ndarray],
-        faces: "_FaceTable | None",
+        faces: "FaceTable | None",
     ) -> Utterance:
+        """The utterance with what was heard and seen of it, or why it was not."""
         found: dict[str, Any] = {}
         missing = dict(utterance.missing)
         if self.listen:
@@ -215,7 +216,7 @@ class Observer:
         return utterance.replace(**found, missing=missing)
 
 
-class _FaceTable:
+class FaceTable:
     """The faces of a recording, and whose they are."""
 
     def __init__(self, table: Table, observer: Observer) -> None:
@@ -272,7 +273,7 @@ def _by_span(table: Table) -> dict[Span, np.ndarray]:
     return dict(zip(spans, table.get("features", ()), strict=True))
 
 
-def _spans(utterances: list[Utterance], duration: float) -> list[Span | None]:
+def spans_of(utterances: list[Utterance], duration: float) -> list[Span | None]:
     """From when to when each is said, `None` where the transcript does not say.
 
     One without an end lasts until the next begins, a lone one without times all along.

@@ -10,7 +10,7 @@ import numpy as np
 from ..data.dialogue import Dialogue, Utterance
 from .clip import Clip, Sound, sample_times
 from .faces import Faces, Frame
-from .observe import LONGEST_GAP, LONGEST_SIDE, SAMPLING_RATE, Observer, Span, _FaceTable, _spans
+from .observe import LONGEST_GAP, LONGEST_SIDE, SAMPLING_RATE, FaceTable, Observer, Span, spans_of
 from .tracks import FaceTracker
 
 
@@ -33,7 +33,7 @@ class Watcher:
         self.observer = observer
         self.clip = Clip(recording)
         utterances = list(dialogue)
-        self._spans = dict(zip(utterances, _spans(utterances, self.clip.duration or 0.0), strict=True))
+        self._spans = dict(zip(utterances, spans_of(utterances, self.clip.duration or 0.0), strict=True))
         self._known = list(dict.fromkeys(span for span in self._spans.values() if span is not None))
         looks, listens = observer.faces is not None, observer.listen
         times = sample_times(observer.frame_rate, self._known) if looks else []
@@ -62,7 +62,7 @@ class Watcher:
                 sound = self._sounds[span]
                 sounds = {span: sound if self.observer.hear is None else self.observer.hear([sound])[0]}
         faces = self._look(times)
-        return self.observer._with_senses(self.clip, utterance, span, sounds, faces)
+        return self.observer.with_senses(self.clip, utterance, span, sounds, faces)
 
     def _read(self, last_time: float, end: float) -> None:
         while self._seen < last_time or self._heard < end:
@@ -80,12 +80,12 @@ class Watcher:
         self._frames = {time: frame for time, frame in self._frames.items() if time >= start}
         self._sounds = {span: sound for span, sound in self._sounds.items() if span[0] >= start}
 
-    def _look(self, times: Sequence[float]) -> _FaceTable | None:
+    def _look(self, times: Sequence[float]) -> FaceTable | None:
         if self.observer.faces is None:
             return None
         frames = [self._frames[time] for time in times if time in self._frames]
         try:
-            faces = _FaceTable(self.observer._look([frame.time for frame in frames], frames), self.observer)
+            faces = FaceTable(self.observer.look([frame.time for frame in frames], frames), self.observer)
         except (ImportError, OSError) as error:
             if self.observer.faces_required:
                 raise
@@ -98,7 +98,7 @@ class Watcher:
             faces.people[rows] = self._people[time]
         return faces
 
-    def _follow(self, time: float, faces: _FaceTable, rows: np.ndarray) -> np.ndarray:
+    def _follow(self, time: float, faces: FaceTable, rows: np.ndarray) -> np.ndarray:
         """The people of a frame, who keep their numbers from one utterance to the next."""
         if not len(rows):
             return rows
