@@ -23,7 +23,8 @@ class EmotionTrainingArguments(TrainingArguments):
         early_stopping_patience: stop after so many evaluations without a better `metric_for_best_model` on dev.
         start_from: folder or name of a trained model of the same sizes, whose weights training starts from; its last
             layer starts anew where the labels differ.
-        teachers: folders or names of models whose mean probabilities on the training data are targets as well.
+        teachers: folders or names of models, or files of predictions (`m2fnet evaluate --split train --predictions`),
+            whose mean probabilities on the training data are targets as well.
         teachers_share: of the loss, 0 to 1; the labels have the rest.
         balance_classes: weigh each class by the inverse of its share of the training split, as the report does.
     """

@@ -1,6 +1,7 @@
 """Distillation (Hinton et al., 2015): one model learns what an ensemble believes of the training data."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,32 +10,35 @@ from transformers import pipeline
 
 from ..configuration_m2fnet import M2FNetConfig
 from ..data.dialogue import Dialogue
+from ..evaluation.records import read_records
 from ..registration import TASK
 
+BATCH_SIZE = 8
 
-def taught(
-    dialogues: Sequence[Dialogue], teachers: Sequence[str | Path], config: M2FNetConfig, batch_size: int = 8
-) -> list[Dialogue]:
+# The probability of each label.
+Scores = Mapping[str, float]
+
+
+def taught(dialogues: Sequence[Dialogue], teachers: Sequence[str | Path], config: M2FNetConfig) -> list[Dialogue]:
     """The dialogues with the mean of the teachers' probabilities as `label_probabilities`.
 
     Args:
         dialogues: training data.
-        teachers: folders or Hub names of models with the same labels, in any order and with any context.
+        teachers: folders or Hub names of models with the same labels, in any order and with any context; or files of
+            predictions of these dialogues, as `m2fnet evaluate --predictions` writes them, which may be of models that
+            did not see what they predict.
         config: of the model that learns.
 
     Raises:
-        ValueError: for a teacher of other labels.
+        ValueError: for a teacher of other labels, or predictions of other dialogues.
     """
     beliefs = [np.zeros((len(dialogue), len(config.label_names)), dtype=np.float32) for dialogue in dialogues]
     for teacher in teachers:
-        pipe = pipeline(TASK, model=str(teacher), batch_size=batch_size)  # type: ignore[call-overload]
-        labels = pipe.model.config.label_ids
-        if set(labels) != set(config.label_ids):
-            raise ValueError(
-                f"A teacher must know the labels {', '.join(config.label_ids)}, found {', '.join(labels)} in {teacher}."
-            )
-        for belief, answers in zip(beliefs, pipe(dialogue for dialogue in dialogues), strict=True):
-            belief += [[answer["scores"][label] for label in config.label_names] for answer in answers]
+        ask = partial(_written, Path(teacher)) if Path(teacher).is_file() else partial(_predicted, teacher)
+        for belief, believed in zip(beliefs, ask(dialogues), strict=True):
+            for row, score in zip(belief, believed, strict=True):
+                if score is not None:
+                    row += _in_order(score, config, teacher)
     return [
         Dialogue(
             [one.replace(label_probabilities=row / len(teachers)) for one, row in zip(dialogue, belief, strict=True)],
@@ -43,6 +47,35 @@ def taught(
         )
         for dialogue, belief in zip(dialogues, beliefs, strict=True)
     ]
+
+
+def _predicted(teacher: str | Path, dialogues: Sequence[Dialogue]) -> Iterator[Sequence[Scores | None]]:
+    """A model's probabilities of each utterance."""
+    pipe = pipeline(TASK, model=str(teacher), batch_size=BATCH_SIZE)  # type: ignore[call-overload]
+    for answers in pipe(dialogue for dialogue in dialogues):
+        yield [answer["scores"] for answer in answers]
+
+
+def _written(path: Path, dialogues: Sequence[Dialogue]) -> Iterator[Sequence[Scores | None]]:
+    """The probabilities in a file of predictions; none for an utterance that has no label, which is not in it."""
+    found = {(record.dialogue, record.position): record for record in read_records(path)}
+    for number, dialogue in enumerate(dialogues):
+        key = number if dialogue.id is None else dialogue.id
+        records = [found.get((key, position)) for position in range(1, len(dialogue) + 1)]
+        if [one.label for one in dialogue] != [None if record is None else record.label for record in records]:
+            raise ValueError(
+                f"{path.name} must hold a prediction of every labelled utterance of the training data, found others "
+                f"for dialogue {key}; predict the split `train`."
+            )
+        yield [None if record is None else record.probabilities for record in records]
+
+
+def _in_order(scores: Scores, config: M2FNetConfig, teacher: str | Path) -> list[float]:
+    if set(scores) != set(config.label_ids):
+        raise ValueError(
+            f"A teacher must know the labels {', '.join(config.label_ids)}, found {', '.join(scores)} in {teacher}."
+        )
+    return [scores[label] for label in config.label_names]
 
 
 def distillation_loss(

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from transformers import pipeline
 
 from m2fnet_hf import Dialogue, M2FNetForEmotionClassification, M2FNetProcessor, Utterance
 from m2fnet_hf.evaluation.evaluate import evaluate
+from m2fnet_hf.evaluation.records import predict_records, tee_records
 from m2fnet_hf.pipeline_m2fnet import MultimodalEmotionPipeline
 from m2fnet_hf.registration import TASK
 from m2fnet_hf.training.arguments import RunConfig
@@ -262,6 +264,7 @@ def test_own_features_labels_and_modalities_need_a_config_alone(tmp_path: Path) 
 PROCESSES = """
 import json, sys; sys.path[:0] = {paths!r}
 import torchvision_operators
+from collections import deque
 from pathlib import Path
 from test_trainer import corpus, run
 from m2fnet_hf.training.trainer import train
@@ -313,6 +316,14 @@ def test_a_model_learns_from_teachers(tmp_path: Path) -> None:
     assert figures["accuracy"] > 0.7  # what the labels alone teach is right half of the time
     with pytest.raises(ValueError, match="A teacher must know the labels calm, stressed, cross, found"):
         train(settings(["calm", "stressed", "cross"], teachers=teachers), wrong, wrong, tmp_path / "x")
+
+    written = tmp_path / "beliefs.jsonl"
+    deque(tee_records(predict_records(pipeline(TASK, model=teachers[1]), wrong), written), maxlen=0)
+    student.training["teachers"] = [str(written)]
+    train(student, wrong, featured(10, seed=2), tmp_path / "reader")
+    assert evaluate(pipeline(TASK, model=str(tmp_path / "reader")), featured(40, seed=3))["accuracy"] > 0.7
+    with pytest.raises(ValueError, match=r"beliefs.jsonl must hold a prediction of every labelled utterance"):
+        train(student, featured(60, seed=5), wrong, tmp_path / "y")
 
 
 def test_training_starts_from_a_trained_model(tmp_path: Path) -> None:
