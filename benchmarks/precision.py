@@ -10,7 +10,8 @@ import torch
 from m2fnet_hf.commands.model import load_pipeline
 from m2fnet_hf.data.meld import read_meld
 from m2fnet_hf.evaluation.metrics import emotion_metrics
-from m2fnet_hf.evaluation.records import class_indices, label_names, predict_records
+from m2fnet_hf.evaluation.predictions import Predictions
+from m2fnet_hf.evaluation.records import predict_records
 
 from .figures import NotHereError, at_least, at_most, told
 from .timing import in_turns, ratios
@@ -22,7 +23,7 @@ TIMED = 16  # dialogues
 
 
 def measure(quick: bool = False, meld: Path | None = None, repetitions: int = 5) -> dict[str, Any]:
-    """Labels of the dev split in both types; `benchmarks.export` does the same for int8."""
+    """Labels of the dev split in both types; `export` does the same for int8."""
     if meld is None:
         raise NotHereError("MELD's csv files: give --meld FOLDER")
     dialogues = read_meld(meld, names=(SPLIT,))[SPLIT][: TIMED if quick else None]
@@ -30,15 +31,15 @@ def measure(quick: bool = False, meld: Path | None = None, repetitions: int = 5)
         name: load_pipeline(None, batch_size=8, device="cpu", dtype=dtype)
         for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16))
     }
-    predictions, f1 = {}, {}
+    predicted, f1 = {}, {}
     for name, pipe in pipes.items():
-        records = predict_records(pipe, dialogues)
-        labels, predictions[name] = class_indices(records)
-        f1[name] = emotion_metrics(labels, predictions[name], label_names(records))["weighted_f1"]
+        predictions = Predictions(predict_records(pipe, dialogues))
+        predicted[name] = predictions.predicted
+        f1[name] = emotion_metrics(predictions.labels, predicted[name], predictions.names)["weighted_f1"]
     times = in_turns({name: partial(pipe, dialogues[:TIMED]) for name, pipe in pipes.items()}, repetitions)
-    agreement = float(np.mean(predictions["fp32"] == predictions["bf16"]))
+    agreement = float(np.mean(predicted["fp32"] == predicted["bf16"]))
     return {
-        "ran": f"the embedded model on {len(labels)} utterances of MELD's {SPLIT} split",
+        "ran": f"the embedded model on {len(predictions)} utterances of MELD's {SPLIT} split",
         "weighted_f1": f1,
         "figures": {
             "bf16: share of the labels that are fp32's": at_least(LEAST_AGREEMENT, [agreement]),

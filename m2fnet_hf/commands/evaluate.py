@@ -35,14 +35,18 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     try:
         from ..evaluation.evaluate import figures_of
-        from ..evaluation.records import predict_records, write_records
+        from ..evaluation.predictions import Predictions
+        from ..evaluation.records import predict_records, tee_records
     except ImportError as error:
         raise ImportError(f"Evaluation needs {error.name}: {TRAIN_EXTRA}") from None
     with remarks():
         dialogues = split_of(read_splits(options, options.split), options.split)
         pipe = load_pipeline(options.model, batch_size=8)
         records = predict_records(pipe, dialogues, progress)
-    figures = figures_of(records)
+        if options.predictions is not None:
+            records = tee_records(records, options.predictions)
+        predictions = Predictions(records)
+    figures = figures_of(predictions)
     model = options.model or DEFAULT_CHECKPOINT.name
     results = {"model": model, "dataset": dataset_name(options), "split": options.split, **figures}
     folder = Path(options.model or DEFAULT_CHECKPOINT)
@@ -51,8 +55,6 @@ def _evaluate(options: argparse.Namespace) -> None:
     show(figures_table(results))
     if options.output is not None:
         write_json(results, options.output)
-    if options.predictions is not None:
-        write_records(records, options.predictions)
     if options.figures is not None:
         from ..evaluation.figures import write_figures
 

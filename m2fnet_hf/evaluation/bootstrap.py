@@ -1,37 +1,34 @@
 """How far figures would move with other dialogues: utterances of one are alike, so whole dialogues are drawn again."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .metrics import HEADLINE, class_figures, headline
-from .records import Record, class_indices, label_names
+from .metrics import HEADLINE, class_figures, confusion_matrix, headline
+from .predictions import Predictions
 
 PERCENTILES = (2.5, 97.5)
 
 
-def bootstrap_intervals(records: Sequence[Record], resamples: int = 1000, seed: int = 0) -> dict[str, Any] | None:
+def bootstrap_intervals(predictions: Predictions, resamples: int = 1000, seed: int = 0) -> dict[str, Any] | None:
     """95 % intervals, lower and upper end.
 
     Returns:
         `accuracy`, `weighted_f1`, `macro_f1` and `f1` (by class), or `None` for a single dialogue, which says nothing
         of others.
     """
-    matrices = _confusions(records, sorted({record.dialogue for record in records}, key=str))
-    if len(matrices) < 2:
+    keys, rows = _dialogues(predictions)
+    if len(keys) < 2:
         return None
-    drawn = _resample(matrices, resamples, seed)
+    drawn = _resample(predictions, rows, len(keys), resamples, seed)
     ends = np.percentile(class_figures(drawn)["f1"], PERCENTILES, axis=0).T.tolist()
     return {
         **{name: np.percentile(figures, PERCENTILES).tolist() for name, figures in headline(drawn).items()},
-        "f1": dict(zip(label_names(records), ends, strict=True)),
+        "f1": dict(zip(predictions.names, ends, strict=True)),
     }
 
 
-def compare(
-    ours: Sequence[Record], theirs: Sequence[Record], resamples: int = 1000, seed: int = 0
-) -> dict[str, dict[str, Any]]:
+def compare(ours: Predictions, theirs: Predictions, resamples: int = 1000, seed: int = 0) -> dict[str, dict[str, Any]]:
     """Two models on the same dialogues, which are drawn for both alike.
 
     Returns:
@@ -41,17 +38,18 @@ def compare(
     Raises:
         ValueError: for other utterances or labels, or for a single dialogue.
     """
-    if label_names(ours) != label_names(theirs) or _truth(ours) != _truth(theirs):
+    (keys, rows), (other_keys, other_rows) = map(_dialogues, (ours, theirs))
+    same = ours.names == theirs.names and keys == other_keys
+    if not same or not np.array_equal(_truth(ours, rows), _truth(theirs, other_rows)):
         raise ValueError(
             f"Two models must have predicted the same labelled utterances, found others ({len(ours)} and {len(theirs)}"
             " predictions); evaluate both on the same split."
         )
-    dialogues = sorted({record.dialogue for record in ours}, key=str)
-    if len(dialogues) < 2:
+    if len(keys) < 2:
         raise ValueError("A comparison draws dialogues and needs two at least, found one; evaluate more of them.")
-    pair = [_confusions(records, dialogues) for records in (ours, theirs)]
-    here = [headline(matrices.sum(0)) for matrices in pair]
-    drawn = [headline(_resample(matrices, resamples, seed)) for matrices in pair]
+    pair = ((ours, rows), (theirs, other_rows))
+    here = [headline(confusion_matrix(one.labels, one.predicted, len(one.names))) for one, _ in pair]
+    drawn = [headline(_resample(*one, len(keys), resamples, seed)) for one in pair]
     return {
         name: {
             "difference": float(here[0][name] - here[1][name]),
@@ -62,22 +60,29 @@ def compare(
     }
 
 
-def _truth(records: Sequence[Record]) -> dict[tuple, str]:
-    return {(record.dialogue, record.position): record.label for record in records}
+def _dialogues(predictions: Predictions) -> tuple[list[str | int], np.ndarray]:
+    """Keys of the dialogues, sorted, and the row of each prediction's dialogue among them [N]."""
+    numbers, rows = np.unique(predictions.dialogues, return_inverse=True)
+    keys = [predictions.dialogue_ids.get(number, number) for number in numbers.tolist()]
+    if len(set(keys)) < len(keys):  # one id twice tells nothing apart
+        keys = numbers.tolist()
+    order = sorted(range(len(keys)), key=lambda row: str(keys[row]))
+    return [keys[row] for row in order], np.argsort(order)[rows]
 
 
-def _confusions(records: Sequence[Record], dialogues: Sequence[str | int]) -> np.ndarray:
-    """A confusion matrix per dialogue [D, C, C]."""
-    classes = len(label_names(records))
-    number = {dialogue: row for row, dialogue in enumerate(dialogues)}
-    matrices = np.zeros((len(dialogues), classes, classes))
-    cells: Any = ([number[record.dialogue] for record in records], *class_indices(records))
-    np.add.at(matrices, cells, 1)
-    return matrices
+def _truth(predictions: Predictions, rows: np.ndarray) -> np.ndarray:
+    """Rows, positions and labels [3, N], sorted."""
+    order = np.lexsort((predictions.positions, rows))
+    return np.stack([rows, predictions.positions, predictions.labels])[:, order]
 
 
-def _resample(matrices: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+def _resample(predictions: Predictions, rows: np.ndarray, count: int, resamples: int, seed: int) -> np.ndarray:
     """Confusion matrices [R, C, C] of as many dialogues as there are, drawn with replacement."""
-    count = len(matrices)
-    times = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
-    return np.einsum("rd,dij->rij", times, matrices, optimize=True)
+    classes, random, chances = len(predictions.names), np.random.default_rng(seed), np.full(count, 1 / count)
+    cells = np.ravel_multi_index((predictions.labels, predictions.predicted), (classes, classes))
+    # One after another: 1000 draws of 100,000 dialogues would take 800 MB.
+    drawn = [
+        np.bincount(cells, random.multinomial(count, chances).astype(float)[rows], minlength=classes**2)
+        for _ in range(resamples)
+    ]
+    return np.reshape(drawn, (resamples, classes, classes))

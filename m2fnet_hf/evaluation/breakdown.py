@@ -5,48 +5,49 @@ emotions that occur or are predicted in that part. A part without utterances is 
 """
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .metrics import confusion_matrix, headline
-from .records import Record, class_indices, label_names
+from .metrics import headline
+from .predictions import Predictions
 
 OTHERS = "(others)"
 _POSITIONS = {1: "1", 3: "2-3", 8: "4-8", math.inf: "9+"}  # by their last
 
 
-def by_speaker(records: Sequence[Record], least: int = 30) -> dict[str, dict[str, Any]]:
+def by_speaker(predictions: Predictions, least: int = 30) -> dict[str, dict[str, Any]]:
     """Figures by name; speakers with fewer than `least` utterances, or without a name, are pooled as `(others)`."""
-    counts = Counter(record.speaker for record in records)
+    counts = np.bincount(predictions.speakers).tolist()
+    names = [
+        OTHERS if name is None or count < least else name
+        for name, count in zip(predictions.speaker_names, counts, strict=True)
+    ]
+    return _by(predictions, names, predictions.speakers)
 
-    def name(record: Record) -> str:
-        return OTHERS if record.speaker is None or counts[record.speaker] < least else record.speaker
 
-    return _by(records, name)
-
-
-def by_position(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
+def by_position(predictions: Predictions) -> dict[str, dict[str, Any]]:
     """Figures of the first utterance of dialogues, of the second and third, of 4 to 8, and of the later ones."""
-    return _by(records, lambda record: next(name for last, name in _POSITIONS.items() if record.position <= last))
+    return _by(predictions, list(_POSITIONS.values()), np.searchsorted(list(_POSITIONS), predictions.positions))
 
 
-def by_modalities(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
+def by_modalities(predictions: Predictions) -> dict[str, dict[str, Any]]:
     """Figures by what the predictions used, such as `text+audio`, or `none`."""
-    return _by(records, lambda record: "+".join(record.modalities) or "none")
+    names = ["+".join(modalities) or "none" for modalities in predictions.modality_sets]
+    return _by(predictions, names, predictions.modalities)
 
 
-def _by(records: Sequence[Record], name_of: Callable[[Record], str]) -> dict[str, dict[str, Any]]:
-    parts = defaultdict(list)
-    for record in records:
-        parts[name_of(record)].append(record)
-    return {name: _figures(parts[name]) for name in sorted(parts)}
+def _by(predictions: Predictions, names: Sequence[str], indices: np.ndarray) -> dict[str, dict[str, Any]]:
+    """Figures by the name that each prediction has by its index [N]."""
+    parts = {name: number for number, name in enumerate(sorted(set(names)))}
+    numbers = np.array([parts[name] for name in names])[indices]
+    confusions = np.zeros((len(parts), len(predictions.names), len(predictions.names)), dtype=np.int64)
+    np.add.at(confusions, (numbers, predictions.labels, predictions.predicted), 1)
+    return {name: _figures(confusion) for name, confusion in zip(parts, confusions, strict=True) if confusion.any()}
 
 
-def _figures(records: Sequence[Record]) -> dict[str, Any]:
-    confusion = confusion_matrix(*class_indices(records), len(label_names(records)))
+def _figures(confusion: np.ndarray) -> dict[str, Any]:
     seen = np.flatnonzero(confusion.sum(0) + confusion.sum(1))
     figures = headline(confusion[np.ix_(seen, seen)])
-    return {"utterances": len(records), **{name: float(figure) for name, figure in figures.items()}}
+    return {"utterances": int(confusion.sum()), **{name: float(figure) for name, figure in figures.items()}}

@@ -3,16 +3,18 @@
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..data.dialogue import Dialogue
-from .records import class_indices, predict_records, probability_matrix
+from .predictions import Predictions
+from .records import predict_records
 
 BINS = 15
+BLOCK = 4096  # utterances whose distances are computed at once
 TEMPERATURES = (0.05, 20.0)
 _LEAST = float(np.finfo(np.float32).tiny)  # a pipeline's probabilities are single precision
 
@@ -28,14 +30,13 @@ def calibration_metrics(probabilities: np.ndarray, labels: np.ndarray) -> dict[s
         negative log likelihood in nats; `brier`, the mean squared distance to the label (0 to 2); and `reliability`,
         per bin `low`, `high`, `utterances`, mean `confidence` and `accuracy`. A bin without utterances is absent.
     """
-    chosen = probabilities.argmax(1)
-    confidence, right = probabilities.max(1), chosen == labels
-    table = _reliability(confidence, right)
+    table = _reliability(probabilities, labels)
     gaps = (row["utterances"] * abs(row["confidence"] - row["accuracy"]) for row in table)
+    likelihoods = probabilities[np.arange(len(labels)), labels].astype(float)
     return {
         "ece": sum(gaps) / len(labels),
-        "nll": float(-_log(probabilities)[np.arange(len(labels)), labels].mean()),
-        "brier": float(np.square(probabilities - np.eye(probabilities.shape[1])[labels]).sum(1).mean()),
+        "nll": float(-_log(likelihoods).mean()),
+        "brier": float(_distances(probabilities, labels).mean()),
         "reliability": table,
     }
 
@@ -59,12 +60,14 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def calibrate(
-    pipe: Any, dialogues: Sequence[Dialogue], progress: Callable[..., Iterable[Any]] | None = None
+    pipe: Any,
+    dialogues: Iterable[Dialogue | Mapping[str, Any]],
+    progress: Callable[..., Iterable[Any]] | None = None,
 ) -> dict[str, Any]:
     """The temperature for a `MultimodalEmotionPipeline`, which is left as it is: store it with [`set_temperature`].
 
     Args:
-        dialogues: labelled ones of the dev split, never of test.
+        dialogues: labelled ones of the dev split, never of test; see [`predict_records`].
         progress: wraps the predicted dialogues, as `rich.progress.track` does.
 
     Returns:
@@ -73,8 +76,8 @@ def calibrate(
     Raises:
         ValueError: for a label that the model does not know, or where no utterance has one.
     """
-    records = predict_records(pipe, dialogues, progress)
-    labels, probabilities = class_indices(records)[0], probability_matrix(records)
+    predictions = Predictions(predict_records(pipe, dialogues, progress))
+    labels, probabilities = predictions.labels, predictions.probabilities.astype(float)
     logits = pipe.model.config.softmax_temperature * _log(probabilities)
     temperature = fit_temperature(logits, labels)
     return {
@@ -114,8 +117,9 @@ def _slope(logits: np.ndarray, labels: np.ndarray, temperature: float) -> float:
     return float((expected - logits[np.arange(len(labels)), labels]).mean())
 
 
-def _reliability(confidence: np.ndarray, right: np.ndarray) -> list[dict[str, Any]]:
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+def _reliability(probabilities: np.ndarray, labels: np.ndarray) -> list[dict[str, Any]]:
+    confidence, right = probabilities.max(1).astype(float), probabilities.argmax(1) == labels
+    bins = np.minimum((confidence * BINS).astype(np.uint8), BINS - 1)
     return [
         {
             "low": number / BINS,
@@ -126,6 +130,13 @@ def _reliability(confidence: np.ndarray, right: np.ndarray) -> list[dict[str, An
         }
         for number in np.unique(bins).tolist()
     ]
+
+
+def _distances(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Squared distances to the labels [N]."""
+    certain = np.eye(probabilities.shape[1])
+    blocks = (slice(first, first + BLOCK) for first in range(0, len(labels), BLOCK))
+    return np.concatenate([np.square(probabilities[block] - certain[labels[block]]).sum(1) for block in blocks])
 
 
 def _log(probabilities: np.ndarray) -> np.ndarray:

@@ -1,7 +1,9 @@
 """A pipeline's predictions against the labels of dialogues."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+
+import numpy as np
 
 from ..data.dialogue import Dialogue
 from ..processing_m2fnet import MODALITIES
@@ -9,17 +11,20 @@ from .bootstrap import bootstrap_intervals
 from .breakdown import by_modalities, by_position, by_speaker
 from .calibration import calibration_metrics
 from .metrics import emotion_metrics
-from .records import Record, class_indices, label_names, predict_records, probability_matrix
+from .predictions import Predictions
+from .records import predict_records
 
 
 def evaluate(
-    pipe: Any, dialogues: Sequence[Dialogue], progress: Callable[..., Iterable[Any]] | None = None
+    pipe: Any,
+    dialogues: Iterable[Dialogue | Mapping[str, Any]],
+    progress: Callable[..., Iterable[Any]] | None = None,
 ) -> dict[str, Any]:
     """[`figures_of`] what a pipeline predicts of labelled dialogues; for the arguments see [`predict_records`]."""
-    return figures_of(predict_records(pipe, dialogues, progress))
+    return figures_of(Predictions(predict_records(pipe, dialogues, progress)))
 
 
-def figures_of(records: Sequence[Record]) -> dict[str, Any]:
+def figures_of(predictions: Predictions) -> dict[str, Any]:
     """All figures of predictions, as JSON can hold them.
 
     Returns:
@@ -30,15 +35,20 @@ def figures_of(records: Sequence[Record]) -> dict[str, Any]:
     Raises:
         ValueError: without any prediction.
     """
-    if not records:
+    if not predictions:
         raise ValueError("Figures need one prediction at least, found none.")
-    labels, predictions = class_indices(records)
     return {
-        **emotion_metrics(labels, predictions, label_names(records)),
-        "modalities": {name: sum(name in record.modalities for record in records) for name in MODALITIES},
-        "by_speaker": by_speaker(records),
-        "by_position": by_position(records),
-        "by_modalities": by_modalities(records),
-        "calibration": calibration_metrics(probability_matrix(records), labels),
-        "intervals": bootstrap_intervals(records),
+        **emotion_metrics(predictions.labels, predictions.predicted, predictions.names),
+        "modalities": _modality_counts(predictions),
+        "by_speaker": by_speaker(predictions),
+        "by_position": by_position(predictions),
+        "by_modalities": by_modalities(predictions),
+        "calibration": calibration_metrics(predictions.probabilities, predictions.labels),
+        "intervals": bootstrap_intervals(predictions),
     }
+
+
+def _modality_counts(predictions: Predictions) -> dict[str, int]:
+    counts = np.bincount(predictions.modalities).tolist()
+    used = list(zip(predictions.modality_sets, counts, strict=True))
+    return {name: sum(count for modalities, count in used if name in modalities) for name in MODALITIES}

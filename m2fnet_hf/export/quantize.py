@@ -12,7 +12,8 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from ..data.dialogue import Dialogue
 from ..evaluation.metrics import emotion_metrics
-from ..evaluation.records import class_indices, label_names, predict_records
+from ..evaluation.predictions import Predictions
+from ..evaluation.records import predict_records
 from .onnx import new_folder, quiet
 
 # The encoder of faces is too small to gain by it.
@@ -87,13 +88,12 @@ def compare_labels(
     results = {}
     reference = None
     for name, pipe in pipes.items():
-        records = predict_records(pipe, dialogues, progress)
-        labels, predictions = class_indices(records)
-        reference = predictions if reference is None else reference
-        metrics = emotion_metrics(labels, predictions, label_names(records))
+        predictions = Predictions(predict_records(pipe, dialogues, progress))
+        reference = predictions.predicted if reference is None else reference
+        metrics = emotion_metrics(predictions.labels, predictions.predicted, predictions.names)
         results[name] = {
             "weighted_f1": metrics["weighted_f1"],
             "accuracy": metrics["accuracy"],
-            "agreement": float((predictions == reference).mean()),
+            "agreement": float((predictions.predicted == reference).mean()),
         }
     return results

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import tiny
 
+from m2fnet_hf import Dialogue
 from m2fnet_hf.evaluation.records import Record
 
 NAMES = ("neutral", "joy", "anger")
@@ -14,9 +16,13 @@ def record(label: int, prediction: int, confidence: float = 0.8, **values: Any) 
     """A prediction whose other classes share what is left."""
     rest = (1 - confidence) / (len(NAMES) - 1)
     probabilities = {name: confidence if index == prediction else rest for index, name in enumerate(NAMES)}
-    defaults = {"dialogue": 0, "position": 1, "utterance": None, "speaker": None, "modalities": ["text"]}
+    number = values.get("dialogue", 0)
+    defaults = {"dialogue": number, "dialogue_number": number, "position": 1, "utterance": None, "speaker": None}
     return Record(
-        label=NAMES[label], prediction=NAMES[prediction], probabilities=probabilities, **{**defaults, **values}
+        label=NAMES[label],
+        prediction=NAMES[prediction],
+        probabilities=probabilities,
+        **{**defaults, "modalities": ["text"], **values},
     )
 
 
@@ -38,3 +44,9 @@ def records_of(labels: Sequence[int], predictions: Sequence[int]) -> list[Record
     return [
         record(*pair, position=number) for number, pair in enumerate(zip(labels, predictions, strict=True), start=1)
     ]
+
+
+def conversation(*labels: str | None, **values: Any) -> Dialogue:
+    """A dialogue of three modalities, to be predicted."""
+    said = zip(tiny.dialogue(len(labels)), labels, strict=True)
+    return Dialogue([one.replace(label=label, id=10 * u) for u, (one, label) in enumerate(said)], **values)

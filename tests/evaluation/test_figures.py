@@ -13,6 +13,7 @@ from PIL import Image
 from m2fnet_hf.evaluation.calibration import calibration_metrics
 from m2fnet_hf.evaluation.evaluate import figures_of
 from m2fnet_hf.evaluation.figures import draw_ablation, draw_confusion, draw_f1, draw_reliability, write_figures
+from m2fnet_hf.evaluation.predictions import Predictions
 from m2fnet_hf.reports.palette import MELD_COLORS
 
 SEVEN = list(MELD_COLORS)
@@ -35,7 +36,7 @@ def lines(axis: Axes) -> list[list[float]]:
 
 def test_a_picture_for_all_that_there_is(tmp_path: Path) -> None:
     calibrated = {"temperature": 2.0, "before": SURE, "after": SURE}
-    results = {**figures_of(dialogues(20, 5)), **calibrated, "ablation": ROWS}
+    results = {**figures_of(Predictions(dialogues(20, 5))), **calibrated, "ablation": ROWS}
     written = write_figures(results, tmp_path / "new")
     assert [path.name for path in written] == [
         "confusion.png",
@@ -54,7 +55,7 @@ def test_a_picture_for_all_that_there_is(tmp_path: Path) -> None:
 
 
 def test_a_single_dialogue_is_drawn_without_intervals(tmp_path: Path) -> None:
-    assert len(write_figures(figures_of(records_of([0, 1], [0, 0])), tmp_path)) == 3
+    assert len(write_figures(figures_of(Predictions(records_of([0, 1], [0, 0]))), tmp_path)) == 3
 
 
 @pytest.mark.parametrize("names", [SEVEN, ["no", "yes"]])
