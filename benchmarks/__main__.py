@@ -31,11 +31,12 @@ NAMES = (
     "memory",
     "faces",
     "precision",
+    "export",
     "gpu",
 )
 # What is true of a small model, too; its times say nothing.
 JUDGED_WHEN_QUICK = (GATE, "padding")
-NEED_MELD = ("precision",)
+NEED_MELD = ("precision", "export")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,7 +8,18 @@ from typing import Any
 
 import torch
 
-PACKAGES = ("m2fnet-hf", "torch", "transformers", "numpy", "av", "datasets", "opencv-python-headless", "py-feat")
+PACKAGES = (
+    "m2fnet-hf",
+    "torch",
+    "transformers",
+    "numpy",
+    "av",
+    "datasets",
+    "opencv-python-headless",
+    "py-feat",
+    "onnx",
+    "onnxruntime",
+)
 
 
 def machine() -> dict[str, Any]:
