@@ -1,8 +1,8 @@
 """Turn training runs into a checkpoint to publish: half-precision weights, processor, and a results file.
 
-    python examples/release_checkpoint.py runs/student-0/checkpoint-1040 runs/student-1/checkpoint-1040 \\
-        --seeds runs/meld-mini-0 runs/meld-mini-1 runs/meld-mini-2 --control runs/no-context-0 runs/no-context-1 \\
-        --meld MELD.Raw --output m2fnet_hf/checkpoints/meld-mini
+    python examples/release_checkpoint.py runs/student-{0,1,2} --beliefs runs/beliefs.jsonl \\
+        --beside students runs/student-{0,1,2} --beside without_teachers runs/seed-{0,1,2} \\
+        --beside without_context runs/control-{0,1,2} --meld MELD.Raw --output m2fnet_hf/checkpoints/meld-mini
 
 Weights of several epochs, or of several runs from one start, are averaged; the temperature is fitted on dev. Choose the
 runs on dev too: this script reads the test split.
@@ -24,8 +24,9 @@ from transformers import pipeline
 from m2fnet_hf import Dialogue, M2FNetForEmotionClassification, M2FNetProcessor, MultimodalEmotionPipeline
 from m2fnet_hf.data.meld import load_meld_split
 from m2fnet_hf.evaluation.calibration import calibrate, calibration_metrics, set_temperature, softmax
-from m2fnet_hf.evaluation.evaluate import figures_of
-from m2fnet_hf.evaluation.records import class_indices, predict_records, probability_matrix
+from m2fnet_hf.evaluation.evaluate import evaluate, figures_of
+from m2fnet_hf.evaluation.predictions import Predictions
+from m2fnet_hf.evaluation.records import predict_records, read_records
 from m2fnet_hf.hub.records import weights_sha256
 from m2fnet_hf.registration import TASK
 
@@ -35,8 +36,10 @@ HEADLINE = ("accuracy", "weighted_f1", "macro_f1")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, nargs="+", help="folders that `m2fnet train` wrote, or its epochs")
-    parser.add_argument("--seeds", type=Path, nargs="*", default=[], help="single runs whose figures are published too")
-    parser.add_argument("--control", type=Path, nargs="*", default=[], help="those of the control without context")
+    parser.add_argument(
+        "--beside", nargs="+", action="append", default=[], metavar=("NAME", "RUN"), help="runs to publish as well"
+    )
+    parser.add_argument("--beliefs", type=Path, metavar="FILE", help="predictions of the split train that taught them")
     parser.add_argument("--meld", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
@@ -49,8 +52,8 @@ def main() -> None:
         **measure(options.output, dev, test),
         "averaged": [f"{run.parent.name}/{run.name}" for run in options.runs],
         "temperature": calibration["temperature"],
-        "seeds": [headline(run, dev, test) for run in options.seeds],
-        "control": [headline(run, dev, test) for run in options.control],
+        "beside": {name: [headline(Path(run), dev, test) for run in runs] for name, *runs in options.beside},
+        "beliefs": None if options.beliefs is None else _chosen(figures_of(Predictions(read_records(options.beliefs)))),
         "recipe": "examples/configs/meld-mini.yaml",
         "versions": {
             "python": platform.python_version(),
@@ -80,25 +83,28 @@ def save(runs: list[Path], output: Path) -> None:
 def measure(checkpoint: Path, dev: Sequence[Dialogue], test: Sequence[Dialogue]) -> dict[str, Any]:
     """What `m2fnet evaluate` gives on test, with the figures on dev and those of uncalibrated probabilities beside."""
     pipe = load(checkpoint)
-    on_dev, on_test = predict_records(pipe, dev), predict_records(pipe, test)
-    logits = pipe.model.config.softmax_temperature * np.log(probability_matrix(on_test))
+    on_dev, on_test = evaluate(pipe, dev), Predictions(predict_records(pipe, test))
+    logits = pipe.model.config.softmax_temperature * np.log(on_test.probabilities.astype(float))
     return {
         "model": checkpoint.name,
         "weights": weights_sha256(checkpoint),
         "dataset": "MELD",
         "split": "test",
         **figures_of(on_test),
-        "calibration_before": calibration_metrics(softmax(logits), class_indices(on_test)[0]),
-        "dev": {name: figures_of(on_dev)[name] for name in HEADLINE},
+        "calibration_before": calibration_metrics(softmax(logits), on_test.labels),
+        "dev": _chosen(on_dev),
     }
 
 
 def headline(run: Path, dev: Sequence[Dialogue], test: Sequence[Dialogue]) -> dict[str, Any]:
     """The figures of one run, as it was trained."""
     pipe = load(run)
-    figures = {name: figures_of(predict_records(pipe, split)) for name, split in (("dev", dev), ("test", test))}
     seed = json.loads((run / "run.json").read_text())["training"]["seed"]
-    return {"seed": seed} | {split: {name: values[name] for name in HEADLINE} for split, values in figures.items()}
+    return {"seed": seed, "dev": _chosen(evaluate(pipe, dev)), "test": _chosen(evaluate(pipe, test))}
+
+
+def _chosen(figures: dict[str, Any]) -> dict[str, float]:
+    return {name: figures[name] for name in HEADLINE}
 
 
 if __name__ == "__main__":

@@ -80,6 +80,8 @@ class Utterance:
         for name in FEATURES:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, _array(getattr(self, name), name, "[D]", 1))
+        # A row of a table has every modality's reason, with None where nothing is missing.
+        object.__setattr__(self, "missing", {name: why for name, why in self.missing.items() if why is not None})
         modalities = ("text", "audio", "video", "action_units", "appearance", *FEATURES)
         if not self.missing and all(getattr(self, name) is None for name in modalities):
             raise ValueError(

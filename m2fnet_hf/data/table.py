@@ -109,6 +109,5 @@ def _cell(utterance: Utterance, name: str) -> Any:
 
 def _utterance(values: Mapping[str, Any]) -> Utterance:
     fields = {name: value for name, value in values.items() if value is not None}
-    fields["missing"] = {name: reason for name, reason in fields["missing"].items() if reason is not None}
     fields |= {name: np.asarray(fields[name], dtype=_TYPES[name]) for name in _AXES if name in fields}
     return Utterance(**fields)

@@ -74,3 +74,10 @@ def test_a_bad_field_is_named(fields: dict, error: type[Exception], message: str
 def test_a_bad_dialogue_is_named(source: object, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         Dialogue.from_any(source)  # type: ignore[arg-type]
+
+
+def test_a_table_row_is_missing_only_what_has_a_reason() -> None:
+    row = {"text": "Hi", "missing": {"text": None, "audio": "the clip is broken", "visual": None}}
+    assert Utterance.from_dict(row).missing == {"audio": "the clip is broken"}
+    with pytest.raises(ValueError, match="needs one modality at least"):
+        Utterance(missing={"text": None})
