@@ -93,9 +93,11 @@ def row(figures: dict) -> str:
     return " | ".join(f"{100 * figures[name]:.2f}" for name in ("weighted_f1", "accuracy", "macro_f1"))
 
 
-def spread(split: str) -> str:
-    runs = [[100 * run[split][name] for run in RESULTS["seeds"]] for name in ("weighted_f1", "accuracy", "macro_f1")]
-    return " | ".join(f"{mean(values):.2f} ± {stdev(values):.2f}" for values in runs)
+def spread(runs: str, split: str) -> str:
+    found = RESULTS["beside"][runs]
+    assert [run["seed"] for run in found] == [0, 1, 2]
+    figures = [[100 * run[split][name] for run in found] for name in ("weighted_f1", "accuracy", "macro_f1")]
+    return " | ".join(f"{mean(values):.2f} ± {stdev(values):.2f}" for values in figures)
 
 
 def test_its_probabilities_are_calibrated() -> None:
@@ -107,13 +109,20 @@ def test_its_probabilities_are_calibrated() -> None:
 
 def test_every_printed_figure_is_in_the_results_file() -> None:
     assert f"| meld-mini | {row(RESULTS)} |" in README
-    assert f"three seeds | {spread('test')} |" in README
-    for split in ("test", "dev"):
-        assert f"| {split}, single run | {spread(split)} |" in CARD
+    rows = {
+        "students": ("one of the three students that it is the mean of", "single students"),
+        "without_teachers": ("the same without teachers", "without teachers"),
+        "without_context": ("and without the dialogue around an utterance", "without context"),
+    }
+    for runs, (in_readme, in_card) in rows.items():
+        assert f"| {in_readme} | {spread(runs, 'test')} |" in README
+        for split in ("test", "dev"):
+            assert f"| {split}, {in_card} | {spread(runs, split)} |" in CARD
+    assert f"are right for {100 * RESULTS['beliefs']['accuracy']:.2f} % of them" in CARD
     errors = [f"{100 * RESULTS[name]['ece']:.2f} %" for name in ("calibration", "calibration_before")]
     assert "on test their expected error is {}, without that it is {}".format(*errors) in README
     assert "is {} with the temperature, {} without".format(*errors) in CARD
-    assert f"A temperature of {RESULTS['temperature']:.3f} was" in CARD
+    assert f"A temperature of {RESULTS['temperature']:.3f}, fitted on" in CARD
     assert f"| test | {row(RESULTS)} |" in CARD
     assert f"| dev | {row(RESULTS['dev'])} |" in CARD
     classes = " | ".join(f"{100 * figures['f1']:.2f}" for figures in RESULTS["per_class"].values())

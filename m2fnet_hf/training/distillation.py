@@ -58,14 +58,14 @@ def _predicted(teacher: str | Path, dialogues: Sequence[Dialogue]) -> Iterator[S
 
 def _written(path: Path, dialogues: Sequence[Dialogue]) -> Iterator[Sequence[Scores | None]]:
     """The probabilities in a file of predictions; none for an utterance that has no label, which is not in it."""
-    found = {(record.dialogue, record.position): record for record in read_records(path)}
+    found = {(one.dialogue_number, one.dialogue, one.position): one for one in read_records(path)}
     for number, dialogue in enumerate(dialogues):
         key = number if dialogue.id is None else dialogue.id
-        records = [found.get((key, position)) for position in range(1, len(dialogue) + 1)]
+        records = [found.get((number, key, position)) for position in range(1, len(dialogue) + 1)]
         if [one.label for one in dialogue] != [None if record is None else record.label for record in records]:
             raise ValueError(
                 f"{path.name} must hold a prediction of every labelled utterance of the training data, found others "
-                f"for dialogue {key}; predict the split `train`."
+                f"for dialogue {key}; predict the split `train` as it is."
             )
         yield [None if record is None else record.probabilities for record in records]
 
