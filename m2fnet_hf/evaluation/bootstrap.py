@@ -39,7 +39,7 @@ def compare(ours: Predictions, theirs: Predictions, resamples: int = 1000, seed:
         ValueError: for other utterances or labels, or for a single dialogue.
     """
     (keys, rows), (other_keys, other_rows) = map(_dialogues, (ours, theirs))
-    same = ours.names == theirs.names and keys == other_keys
+    same = ours.names == theirs.names and np.array_equal(keys, other_keys)
     if not same or not np.array_equal(_truth(ours, rows), _truth(theirs, other_rows)):
         raise ValueError(
             f"Two models must have predicted the same labelled utterances, found others ({len(ours)} and {len(theirs)}"
@@ -60,14 +60,16 @@ def compare(ours: Predictions, theirs: Predictions, resamples: int = 1000, seed:
     }
 
 
-def _dialogues(predictions: Predictions) -> tuple[list[str | int], np.ndarray]:
+def _dialogues(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
     """Keys of the dialogues, sorted, and the row of each prediction's dialogue among them [N]."""
     numbers, rows = np.unique(predictions.dialogues, return_inverse=True)
-    keys = [predictions.dialogue_ids.get(number, number) for number in numbers.tolist()]
-    if len(set(keys)) < len(keys):  # one id twice tells nothing apart
-        keys = numbers.tolist()
-    order = sorted(range(len(keys)), key=lambda row: str(keys[row]))
-    return [keys[row] for row in order], np.argsort(order)[rows]
+    keys = numbers.astype(str)
+    if predictions.dialogue_ids:
+        ids = np.array([str(predictions.dialogue_ids.get(number, number)) for number in numbers.tolist()])
+        # One id twice tells nothing apart.
+        keys = ids if len(np.unique(ids)) == len(ids) else keys
+    order = np.argsort(keys)
+    return keys[order], np.argsort(order)[rows]
 
 
 def _truth(predictions: Predictions, rows: np.ndarray) -> np.ndarray:
