@@ -1,17 +1,17 @@
 """Turn training runs into a checkpoint to publish: half-precision weights, processor, and a results file.
 
-    python examples/release_checkpoint.py runs/student-{0,1,2} --beliefs runs/beliefs.jsonl \\
-        --beside students runs/student-{0,1,2} --beside without_teachers runs/seed-{0,1,2} \\
-        --beside without_context runs/control-{0,1,2} --meld MELD.Raw --output m2fnet_hf/checkpoints/meld-mini
+    python examples/release_checkpoint.py runs/seed-0/checkpoint-520 runs/seed-0/checkpoint-1040 \\
+        --beside seeds runs/seed-{0,1,2} --beside without_context runs/control-{0,1,2} \\
+        --beside with_teachers runs/student-{0,1,2} --beliefs runs/beliefs.jsonl \\
+        --meld MELD.Raw --output m2fnet_hf/checkpoints/meld-mini
 
-Weights of several epochs, or of several runs from one start, are averaged. How far rare emotions are raised, and then
-the temperature, are fitted on dev. Choose the runs on dev too: this script reads the test split.
+Weights of several epochs, or of several runs from one start, are averaged; the temperature is fitted on dev. Choose the
+runs on dev too: this script reads the test split.
 """
 
 import argparse
 import json
 import platform
-from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from sklearn.metrics import f1_score
 from transformers import pipeline
 
 from m2fnet_hf import Dialogue, M2FNetForEmotionClassification, M2FNetProcessor, MultimodalEmotionPipeline
@@ -32,7 +31,6 @@ from m2fnet_hf.evaluation.records import predict_records, read_records
 from m2fnet_hf.hub.records import weights_sha256
 from m2fnet_hf.registration import TASK
 
-PRIOR_WEIGHTS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 HEADLINE = ("accuracy", "weighted_f1", "macro_f1")
 
 
@@ -49,13 +47,11 @@ def main() -> None:
     dev, test = (load_meld_split(options.meld, split) for split in ("dev", "test"))
 
     save(options.runs, options.output)
-    prior_weight = raise_rare_emotions(options.output, load_meld_split(options.meld, "train"), dev)
     calibration = calibrate(load(options.output), dev)
     set_temperature(options.output, calibration["temperature"])
     results = {
         **measure(options.output, dev, test),
         "averaged": [f"{run.parent.name}/{run.name}" for run in options.runs],
-        "prior_weight": prior_weight,
         "temperature": calibration["temperature"],
         "beside": {name: [headline(Path(run), dev, test) for run in runs] for name, *runs in options.beside},
         "beliefs": None if options.beliefs is None else _chosen(figures_of(Predictions(read_records(options.beliefs)))),
@@ -83,32 +79,6 @@ def save(runs: list[Path], output: Path) -> None:
     states = [load_file(run / "model.safetensors") for run in runs]
     mean = {name: torch.stack([state[name].float() for state in states]).mean(0).half() for name in states[0]}
     save_file(mean, output / "model.safetensors", metadata={"format": "pt"})
-
-
-def raise_rare_emotions(checkpoint: Path, train: Sequence[Dialogue], dev: Sequence[Dialogue]) -> float:
-    """Subtract a share of the log prior from the logits (Menon et al., 2021), in the bias of the last layer.
-
-    The share has the highest weighted F1 on dev, whose utterances count so that emotions are as frequent as in train:
-    those of dev are not, and a share that is fitted to their frequencies raises them too far.
-    """
-    on_dev = Predictions(predict_records(load(checkpoint), dev))
-    frequency = Counter(utterance.label for dialogue in train for utterance in dialogue)
-    prior = np.array([frequency[name] for name in on_dev.names]) / frequency.total()
-    counts = (prior / (np.bincount(on_dev.labels) / len(on_dev)))[on_dev.labels]
-    logits = np.log(on_dev.probabilities)
-    scores = {
-        weight: f1_score(
-            on_dev.labels, (logits - weight * np.log(prior)).argmax(1), average="weighted", sample_weight=counts
-        )
-        for weight in PRIOR_WEIGHTS
-    }
-    best = max(scores, key=scores.__getitem__)
-    state = load_file(checkpoint / "model.safetensors")
-    state["classifier.output.bias"] = (
-        state["classifier.output.bias"].float() - best * torch.tensor(prior).log()
-    ).half()
-    save_file(state, checkpoint / "model.safetensors", metadata={"format": "pt"})
-    return best
 
 
 def measure(checkpoint: Path, dev: Sequence[Dialogue], test: Sequence[Dialogue]) -> dict[str, Any]:

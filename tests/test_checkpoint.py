@@ -110,19 +110,21 @@ def test_its_probabilities_are_calibrated() -> None:
 def test_every_printed_figure_is_in_the_results_file() -> None:
     assert f"| meld-mini | {row(RESULTS)} |" in README
     rows = {
-        "students": ("one of the three students that it is the mean of", "single students"),
-        "without_teachers": ("the same without teachers", "without teachers"),
-        "without_context": ("and without the dialogue around an utterance", "without context"),
+        "seeds": ("a single run of its recipe, three seeds", "single run"),
+        "without_context": ("the same without the dialogue around an utterance", "without context"),
+        "with_teachers": ("the same with a larger model as its teacher", "with teachers"),
     }
     for runs, (in_readme, in_card) in rows.items():
         assert f"| {in_readme} | {spread(runs, 'test')} |" in README
         for split in ("test", "dev"):
             assert f"| {split}, {in_card} | {spread(runs, split)} |" in CARD
-    assert f"are right for {100 * RESULTS['beliefs']['accuracy']:.2f} % of them" in CARD
+    assert f"which are right\nfor {100 * RESULTS['beliefs']['accuracy']:.2f} % of them" in CARD
+    for read in RESULTS["other_readings_of_test"]:
+        assert f"{100 * read['weighted_f1']:.2f}" in CARD
     errors = [f"{100 * RESULTS[name]['ece']:.2f} %" for name in ("calibration", "calibration_before")]
     assert "on test their expected error is {}, without that it is {}".format(*errors) in README
     assert "is {} with the temperature, {} without".format(*errors) in CARD
-    assert f"A temperature of {RESULTS['temperature']:.3f}, fitted on" in CARD
+    assert f"A temperature of {RESULTS['temperature']:.3f} was" in CARD
     assert f"| test | {row(RESULTS)} |" in CARD
     assert f"| dev | {row(RESULTS['dev'])} |" in CARD
     classes = " | ".join(f"{100 * figures['f1']:.2f}" for figures in RESULTS["per_class"].values())
