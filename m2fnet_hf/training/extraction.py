@@ -146,21 +146,6 @@ def _processes() -> PartialState:
     return state
 
 
-def _dialogue(source: Dialogue | Mapping[str, Any]) -> Dialogue:
-    if not isinstance(source, Mapping) or not _is_table_row(source):
-        return Dialogue.from_any(source)
-    from ..data.table import iter_dialogues
-
-    return next(iter_dialogues([source]))
-
-
-def _is_table_row(row: Mapping[str, Any]) -> bool:
-    """Whether it has all columns of a table, with None for what is absent."""
-    if not row.keys() >= {"id", "recording", "utterances"}:
-        return False
-    return all(isinstance(one, Mapping) and "missing" in one for one in row["utterances"])
-
-
 def _face_backend(
     faces: str | Path | FaceBackend | None, config: Any, splits: Mapping[str, Dialogues]
 ) -> FaceBackend | str:
@@ -174,7 +159,7 @@ def _face_backend(
 
 
 def _may_have_recording(dialogues: Dialogues) -> bool:
-    return not isinstance(dialogues, Sequence) or any(map(_has_recording, map(_dialogue, dialogues)))
+    return not isinstance(dialogues, Sequence) or any(map(_has_recording, map(Dialogue.from_any, dialogues)))
 
 
 def _has_recording(dialogue: Dialogue) -> bool:
@@ -229,7 +214,7 @@ def _order_to_fit(dialogues: Dialogues) -> Dialogues:
 def _faces_to_fit(dialogues: Dialogues, observer: Observer, width: int) -> np.ndarray:
     """The descriptions of some faces [N, E]: of as many dialogues as have enough."""
     found = [np.empty((0, width), np.float32)]
-    for dialogue in map(_dialogue, dialogues):
+    for dialogue in map(Dialogue.from_any, dialogues):
         observed, _ = _observed(dialogue, observer)
         faces = [one.appearance.reshape(-1, width) for one in observed if one.appearance is not None]
         found += [some[~np.isnan(some).any(-1)] for some in faces]
@@ -316,7 +301,7 @@ def _waiting(
 ) -> Iterator[Dialogue]:
     """This process's share of a split, less what any process has done."""
     for key, source in islice(sources, state.process_index, None, state.num_processes):
-        dialogue, record = _dialogue(source), done.get(key)
+        dialogue, record = Dialogue.from_any(source), done.get(key)
         if record is None:
             yield dialogue
         else:
