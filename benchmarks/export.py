@@ -9,6 +9,7 @@ import torch
 
 from m2fnet_hf.commands.model import load_pipeline
 from m2fnet_hf.data.meld import read_meld
+from m2fnet_hf.evaluation.evaluate import compare_labels
 
 from .figures import NotHereError, at_least, at_most, told
 from .timing import in_turns, ratios
@@ -24,7 +25,7 @@ def measure(quick: bool = False, meld: Path | None = None, repetitions: int = 7)
     """Torch, its export and its export in 8 bits; sizes are those of the encoders in bytes."""
     try:
         from m2fnet_hf.export.onnx import export_onnx
-        from m2fnet_hf.export.quantize import compare_labels, quantize_encoders
+        from m2fnet_hf.export.quantize import quantize_encoders
     except ImportError as error:
         raise NotHereError(f"needs {error.name}: pip install 'm2fnet-hf[export]'") from None
     if meld is None:

@@ -4,14 +4,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from m2fnet_hf.commands.model import load_pipeline
 from m2fnet_hf.data.meld import read_meld
-from m2fnet_hf.evaluation.metrics import emotion_metrics
-from m2fnet_hf.evaluation.predictions import Predictions
-from m2fnet_hf.evaluation.records import predict_records
+from m2fnet_hf.evaluation.evaluate import compare_labels
 
 from .figures import NotHereError, at_least, at_most, told
 from .timing import in_turns, ratios
@@ -31,18 +28,14 @@ def measure(quick: bool = False, meld: Path | None = None, repetitions: int = 5)
         name: load_pipeline(None, batch_size=8, device="cpu", dtype=dtype)
         for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16))
     }
-    predicted, f1 = {}, {}
-    for name, pipe in pipes.items():
-        predictions = Predictions(predict_records(pipe, dialogues))
-        predicted[name] = predictions.predicted
-        f1[name] = emotion_metrics(predictions.labels, predicted[name], predictions.names)["weighted_f1"]
+    labels = compare_labels(pipes, dialogues)
     times = in_turns({name: partial(pipe, dialogues[:TIMED]) for name, pipe in pipes.items()}, repetitions)
-    agreement = float(np.mean(predicted["fp32"] == predicted["bf16"]))
+    f1 = {name: figures["weighted_f1"] for name, figures in labels.items()}
     return {
-        "ran": f"the embedded model on {len(predictions)} utterances of MELD's {SPLIT} split",
+        "ran": f"the embedded model on {sum(map(len, dialogues))} utterances of MELD's {SPLIT} split",
         "weighted_f1": f1,
         "figures": {
-            "bf16: share of the labels that are fp32's": at_least(LEAST_AGREEMENT, [agreement]),
+            "bf16: share of the labels that are fp32's": at_least(LEAST_AGREEMENT, [labels["bf16"]["agreement"]]),
             "bf16: points of weighted F1 lost": at_most(LARGEST_LOSS, [100 * (f1["fp32"] - f1["bf16"])]),
             "bf16: times as fast as fp32": told(ratios(times["fp32"], times["bf16"])),
         },

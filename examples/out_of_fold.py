@@ -54,7 +54,8 @@ class DialogueClassifier(nn.Module):
 
     def forward(self, dialogues: Sequence[Tokens]) -> torch.Tensor:
         """Dialogues to logits [N, C] of their N utterances."""
-        ids, mask = (pad_sequence(list(rows), batch_first=True) for rows in _with_mask(dialogues))
+        ids = pad_sequence([tokens for tokens, _ in dialogues], batch_first=True)
+        mask = pad_sequence([torch.ones_like(tokens) for tokens, _ in dialogues], batch_first=True)
         with torch.autocast(ids.device.type, torch.bfloat16):
             states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
         own = [state[: len(whose)] for state, (_, whose) in zip(states.float(), dialogues, strict=True)]
@@ -139,10 +140,6 @@ def parameter_groups(model: DialogueClassifier) -> list[dict[str, Any]]:
         rate = LEARNING_RATE if name.startswith("head.") else ENCODER_LEARNING_RATE * LAYER_DECAY**below
         groups.append({"params": [parameter], "lr": rate})
     return groups
-
-
-def _with_mask(dialogues: Sequence[Tokens]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    return [ids for ids, _ in dialogues], [torch.ones_like(ids) for ids, _ in dialogues]
 
 
 def _folds(count: int) -> list[int]:

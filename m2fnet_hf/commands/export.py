@@ -65,9 +65,10 @@ def _quantize(options: argparse.Namespace, model: Any, single: Path) -> None:
 
 def _compare_on_meld(options: argparse.Namespace, pipes: dict[str, Any]) -> None:
     from ..data.meld import read_meld
+    from ..evaluation.evaluate import compare_labels
 
     dialogues = read_meld(options.meld, names=(options.split,))[options.split]
-    for name, figures in _needed("quantize").compare_labels(pipes, dialogues, progress).items():
+    for name, figures in compare_labels(pipes, dialogues, progress).items():
         print(
             f"MELD {options.split}, {name}: weighted F1 {100 * figures['weighted_f1']:.2f}, "
             f"{100 * figures['agreement']:.1f} % of the labels of single precision"

@@ -1,6 +1,6 @@
 """A pipeline's predictions against the labels of dialogues."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,33 @@ def evaluate(
 ) -> dict[str, Any]:
     """[`figures_of`] what a pipeline predicts of labelled dialogues; for the arguments see [`predict_records`]."""
     return figures_of(Predictions(predict_records(pipe, dialogues, progress)))
+
+
+def compare_labels(
+    pipes: dict[str, Any],
+    dialogues: Sequence[Dialogue],
+    progress: Callable[..., Iterable[Any]] | None = None,
+) -> dict[str, dict[str, float]]:
+    """What several pipelines predict of labelled dialogues.
+
+    Args:
+        pipes: by name; the first is what the others are compared to.
+
+    Returns:
+        By name `weighted_f1` and `accuracy`, and `agreement`, the share of utterances with the label of the first.
+    """
+    results = {}
+    reference = None
+    for name, pipe in pipes.items():
+        predictions = Predictions(predict_records(pipe, dialogues, progress))
+        reference = predictions.predicted if reference is None else reference
+        metrics = emotion_metrics(predictions.labels, predictions.predicted, predictions.names)
+        results[name] = {
+            "weighted_f1": metrics["weighted_f1"],
+            "accuracy": metrics["accuracy"],
+            "agreement": float((predictions.predicted == reference).mean()),
+        }
+    return results
 
 
 def figures_of(predictions: Predictions) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -10,10 +10,6 @@ from typing import Any
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from ..data.dialogue import Dialogue
-from ..evaluation.metrics import emotion_metrics
-from ..evaluation.predictions import Predictions
-from ..evaluation.records import predict_records
 from .onnx import new_folder, quiet
 
 # The encoder of faces is too small to gain by it.
@@ -70,30 +66,3 @@ def _seconds(model: Callable[..., Any], batches: Sequence[dict[str, Any]]) -> fl
         for batch in batches:
             model(**batch)
     return time.process_time() - start
-
-
-def compare_labels(
-    pipes: dict[str, Any],
-    dialogues: Sequence[Dialogue],
-    progress: Callable[..., Iterable[Any]] | None = None,
-) -> dict[str, dict[str, float]]:
-    """What several pipelines predict of labelled dialogues.
-
-    Args:
-        pipes: by name; the first is what the others are compared to.
-
-    Returns:
-        By name `weighted_f1` and `accuracy`, and `agreement`, the share of utterances with the label of the first.
-    """
-    results = {}
-    reference = None
-    for name, pipe in pipes.items():
-        predictions = Predictions(predict_records(pipe, dialogues, progress))
-        reference = predictions.predicted if reference is None else reference
-        metrics = emotion_metrics(predictions.labels, predictions.predicted, predictions.names)
-        results[name] = {
-            "weighted_f1": metrics["weighted_f1"],
-            "accuracy": metrics["accuracy"],
-            "agreement": float((predictions.predicted == reference).mean()),
-        }
-    return results
