@@ -81,8 +81,29 @@ class Rows:
         return padded.index_copy(0, self.index, rows).unflatten(0, self.mask.shape)
 
 
+class SharedRows:
+    """N rows [N, T] as the M different ones among neighbours: utterances that read their whole dialogue share it."""
+
+    def __init__(self, values: torch.Tensor, mask: torch.Tensor) -> None:
+        values = values.masked_fill(~mask, -1)
+        changes = torch.ones(len(values), dtype=torch.bool, device=values.device)
+        changes[1:] = (values[1:] != values[:-1]).any(1)
+        self.first = changes.nonzero().squeeze(-1)
+        self.row = changes.cumsum(0) - 1
+        self.part = torch.arange(len(values), device=values.device) - self.first[self.row]
+
+    def pack(self, masks: torch.Tensor) -> torch.Tensor:
+        """What each of the N marks of its row [N, T], beside that of the others: [M, T, u]."""
+        packed = masks.new_zeros(len(self.first), int(self.part.max()) + 1, masks.shape[1])
+        return packed.index_put((self.row, self.part), masks).transpose(1, 2)
+
+    def unpack(self, parts: torch.Tensor) -> torch.Tensor:
+        """[M, u, D] to [N, D]."""
+        return parts[self.row, self.part]
+
+
 def split_rows(values: torch.Tensor, mask: torch.Tensor) -> list[torch.Tensor]:
-    """[N, L] to N vectors of their real length, wherever the padding was."""
+    """[N, L, ...] to N rows of their real length, wherever the padding was."""
     return list(values[mask].split(mask.sum(1).tolist()))
 
 
@@ -118,16 +139,20 @@ def block_pool(states: torch.Tensor, mask: torch.Tensor, num_blocks: int) -> tor
 
     Blocks overlap where they must (adaptive average pooling), so that a row shorter than `num_blocks` leaves none
     empty. One block is the mean. The report averaged blocks of neighbouring values of zero-padded sequences instead.
+    With a mask [N, L, u], u parts of each row are averaged on their own: [N, u, num_blocks * H].
     """
-    position = mask.cumsum(1).sub(1).unsqueeze(1)
-    length = mask.sum(1).view(-1, 1, 1)
-    block = torch.arange(num_blocks, device=mask.device).view(1, -1, 1)
+    parts = mask.reshape(*states.shape[:2], -1).transpose(1, 2)
+    position = parts.cumsum(2).sub(1).unsqueeze(2)
+    length = parts.sum(2)[..., None, None]
+    block = torch.arange(num_blocks, device=mask.device).view(-1, 1)
     inside = (position * num_blocks >= block * length - block * length % num_blocks) & (
         position * num_blocks < (block + 1) * length
     )
-    weights = (inside & mask.unsqueeze(1)).to(states.dtype)
-    weights = weights / weights.sum(-1, keepdim=True)
-    return (weights @ states).flatten(1)
+    weights = (inside & parts.unsqueeze(2)).to(states.dtype)
+    # A row with fewer parts than others has empty ones, which nobody reads: they must not be NaN in its gradient.
+    weights = weights / weights.sum(-1, keepdim=True).clamp(min=1)
+    pooled = weights.flatten(1, 2) @ states
+    return pooled.reshape(*mask.shape[:1], *mask.shape[2:], num_blocks * states.shape[2])
 
 
 def build_encoder(config: PreTrainedConfig) -> PreTrainedModel:
@@ -186,19 +211,23 @@ def encode_text(
     pooling_mask: torch.Tensor,
     num_blocks: int,
 ) -> torch.Tensor:
-    """Tokens [N, T] to features [N, D], pooled over `pooling_mask`."""
+    """Tokens [N, T] to features [N, D], pooled over `pooling_mask`; what utterances share is encoded once."""
     packed = _packs(encoder)
 
     def encode(rows: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        ids, pooled = pad_sequence(rows, batch_first=True).unbind(-1)
+        tokens = pad_sequence(rows, batch_first=True)
+        ids, pooled = tokens[..., 0], tokens[..., 1:].bool()
         if packed:
-            return packed_states(encoder, [row[:, 0] for row in rows]), pooled.bool()
+            return packed_states(encoder, [row[:, 0] for row in rows]), pooled
         mask = length_mask(torch.tensor([len(row) for row in rows], device=ids.device), ids.shape[1])
-        return encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state, pooled.bool()
+        return encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state, pooled
 
-    rows = split_rows(torch.stack([input_ids, pooling_mask.long()], dim=-1), attention_mask)
+    shared = SharedRows(input_ids, attention_mask)
+    tokens = torch.cat([input_ids[shared.first].unsqueeze(-1), shared.pack(pooling_mask).long()], dim=-1)
+    rows = split_rows(tokens, attention_mask[shared.first])
     least_fill = 0.0 if packed else LEAST_FILL
-    return encode_rows(rows, encode, num_blocks, TOKEN_BUDGET, longest_text(encoder), least_fill=least_fill)
+    features = encode_rows(rows, encode, num_blocks, TOKEN_BUDGET, longest_text(encoder), least_fill=least_fill)
+    return shared.unpack(features)
 
 
 def _packs(encoder: PreTrainedModel) -> bool:
@@ -275,6 +304,8 @@ def encode_rows(
     least_fill: float = LEAST_FILL,
 ) -> torch.Tensor:
     """N rows of any length to features [N, D], in micro-batches; `encode` gives states [n, L, H] and what to pool.
+
+    Where that is of u parts of each row [n, L, u], the features are [N, u, D].
 
     A row above `longest` is encoded in pieces of like length and pooled over all of them: nothing is cut off.
     """

@@ -1,7 +1,7 @@
 """A dialogue to the tensors that M2FNet reads: tokens with their context, sound, faces."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -20,7 +20,7 @@ from transformers.processing_utils import ProcessingKwargs
 from .feature_extraction_m2fnet import AppearanceFeatureExtractor, AUFeatureExtractor
 from .hub_m2fnet import M2FNetHubMixin
 
-CONTEXTS = ("none", "past", "both")
+CONTEXTS = ("none", "past", "both", "dialogue")
 SPEAKER_PREFIXES = ("name", "index", "none")
 MODALITIES = ("text", "audio", "visual")
 # 25 ms at 16 kHz, one frame of Wav2Vec2: shorter sound is padded to it.
@@ -54,8 +54,10 @@ class M2FNetProcessor(M2FNetHubMixin, ProcessorMixin):
         au_feature_extractor: [`AUFeatureExtractor`].
         appearance_feature_extractor: [`AppearanceFeatureExtractor`], for a model that reads the faces' appearance.
         context: text around an utterance, as in EmoBERTa (Kim and Vossen, 2021): `none`, `past`, or `both`. The
-            utterances before and after stand beside it, parted by the tokenizer's separators.
-        past_utterances, future_utterances: how many at most; `None` is as many as fit.
+            utterances before and after stand beside it, parted by the tokenizer's separators. With `dialogue` all
+            utterances are parted so and read the same row, which the encoder runs over once; a dialogue that does not
+            fit in one row has several, and each begins with what was said last, a quarter of a row at most.
+        past_utterances, future_utterances: how many at most, with `past` and `both`; `None` is as many as fit.
         max_length: tokens of an utterance with its context. The utterance itself is never cut; context that does not
             fit is left out, the farthest utterances first.
         speaker_prefix: put the speaker before each utterance: `name` (`Joey: ...`), `index` (`Speaker 1: ...`, which
@@ -206,6 +208,8 @@ class M2FNetProcessor(M2FNetHubMixin, ProcessorMixin):
         words = [
             self._tokens(utterance.text or "", continues=bool(prefixes[u])) for u, utterance in enumerate(dialogue)
         ]
+        if settings["context"] == "dialogue":
+            return _in_shared_rows(prefixes, words, (start, between, end), settings["max_length"])
         spoken = [prefix + own if own else [] for prefix, own in zip(prefixes, words, strict=True)]
         rows = []
         for u, own in enumerate(words):
@@ -361,6 +365,49 @@ def _prefixes(dialogue: list[_Fields], kind: str) -> list[str]:
     return [""] * len(dialogue)
 
 
+def _in_shared_rows(
+    prefixes: list[list[int]],
+    words: list[list[int]],
+    special: tuple[list[int], list[int], list[int]],
+    max_length: int,
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Each utterance's row of the dialogue's token ids, and which of them are its own words."""
+    start, between, end = special
+    rows = [(np.empty(0, dtype=np.int64), np.empty(0, dtype=bool))] * len(words)
+    said = [u for u, own in enumerate(words) if own]
+    lengths = [len(prefixes[u]) + len(words[u]) + len(between) for u in said]
+    # The last utterance of a row has nothing to be parted from.
+    for first, new, stop in _stretches(lengths, max_length - len(start) - len(end) + len(between)):
+        tokens, own = list(start), {}
+        for u in said[first:stop]:
+            tokens += prefixes[u]
+            own[u] = slice(len(tokens), len(tokens) + len(words[u]))
+            tokens += words[u] + between
+        ids = np.array(tokens[: len(tokens) - len(between)] + end, dtype=np.int64)
+        for u in said[new:stop]:
+            mask = np.zeros(len(ids), dtype=bool)
+            mask[own[u]] = True
+            rows[u] = ids, mask
+    return rows
+
+
+def _stretches(lengths: list[int], room: int) -> Iterator[tuple[int, int, int]]:
+    """Cut a dialogue into stretches that fit in `room`: from where the first utterance is read, is new, and the end."""
+    new = 0
+    while new < len(lengths):
+        first, stop, left = new, new + 1, room - lengths[new]
+        past = min(left, room // 4)
+        while first > 0 and lengths[first - 1] <= past:
+            first -= 1
+            past -= lengths[first]
+            left -= lengths[first]
+        while stop < len(lengths) and lengths[stop] <= left:
+            left -= lengths[stop]
+            stop += 1
+        yield first, new, stop
+        new = stop
+
+
 def _nearest_that_fit(lengths: list[int], u: int, room: int, settings: dict[str, Any]) -> tuple[slice, slice]:
     """The past and future utterances beside the u-th whose tokens fit in `room`, taken in turn from the nearest out."""
     longest = {"past": u, "future": len(lengths) - u - 1}
@@ -452,10 +499,11 @@ def check_causal(config: PreTrainedConfig, processor: M2FNetProcessor) -> None:
     Raises:
         ValueError: for such a pair.
     """
-    if config.causal and processor.context == "both" and processor.future_utterances != 0:
+    sees_future = processor.context == "both" and processor.future_utterances != 0
+    if config.causal and (sees_future or processor.context == "dialogue"):
         raise ValueError(
-            "A causal model must not read future utterances, found a processor with `context='both'`; use "
-            "`context='past'`."
+            f"A causal model must not read future utterances, found a processor with `context='{processor.context}'`; "
+            "use `context='past'`."
         )
 
 

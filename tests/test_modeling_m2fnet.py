@@ -1,6 +1,7 @@
 """The model's promises: exactness, absence, round trips, and the equations it implements."""
 
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import tiny
@@ -104,6 +105,28 @@ def test_packed_text_is_the_padded_text_with_its_gradients(kind: str) -> None:
         assert (gradient is None) == (other is None), name
         if gradient is not None:
             torch.testing.assert_close(gradient, other, atol=EXACT, rtol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("kind", ["bart", "bert", "roberta"])
+def test_what_utterances_share_is_encoded_once(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = build_encoder(tiny.text_config(kind)).eval()
+    which = torch.tensor([0, 0, 1, 2, 2, 2])
+    real = (torch.arange(9) < torch.tensor([9, 4, 6]).unsqueeze(1))[which]
+    ids = torch.randint(5, 400, (3, 9))[which]
+    own = real & (torch.arange(9) % 3 == torch.tensor([0, 1, 2, 0, 1, 2]).unsqueeze(1))
+    reference = block_pool(encoder(input_ids=ids, attention_mask=real.long()).last_hidden_state, own, 2)
+    weights = torch.randn(reference.shape)
+    expected = torch.autograd.grad((reference * weights).sum(), list(encoder.parameters()), allow_unused=True)
+    ids = ids.masked_fill(~real, 0) + torch.arange(6).unsqueeze(1) * ~real  # padding is nobody's token
+    counted = mock.Mock(side_effect=encoders.encode_rows)
+    monkeypatch.setattr(encoders, "encode_rows", counted)
+    features = encode_text(encoder, ids, real, own, 2)
+    assert len(counted.call_args.args[0]) == 3
+    torch.testing.assert_close(features, reference, atol=EXACT, rtol=0)
+    found = torch.autograd.grad((features * weights).sum(), list(encoder.parameters()), allow_unused=True)
+    for gradient, other in zip(found, expected, strict=True):
+        if gradient is not None:
+            torch.testing.assert_close(gradient, other, atol=EXACT, rtol=1e-4)
 
 
 @pytest.mark.parametrize("changed", [{"_attn_implementation": "eager"}, {"encoder_layerdrop": 0.5}])

@@ -103,10 +103,11 @@ def test_saved_it_loads_without_remote_code(pipe: MultimodalEmotionPipeline, tmp
     AutoModelForTokenClassification.from_pretrained(tmp_path)
 
 
-def test_a_causal_model_refuses_to_read_the_future(tmp_path: Path) -> None:
+@pytest.mark.parametrize("context", ["both", "dialogue"])
+def test_a_causal_model_refuses_to_read_the_future(context: str) -> None:
     model = M2FNetForEmotionClassification(tiny.config(causal=True))
     with pytest.raises(ValueError, match="must not read future utterances"):
-        pipeline(TASK, model=model, processor=tiny.processor(context="both"))
+        pipeline(TASK, model=model, processor=tiny.processor(context=context))
     pipeline(TASK, model=model, processor=tiny.processor(context="past"))
 
 

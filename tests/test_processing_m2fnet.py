@@ -45,6 +45,11 @@ def spoken(processor: M2FNetProcessor, utterance: int, **settings: object) -> tu
             1,
             "<s>Ann: yes yes</s></s>Ben: what now</s></s>Ann: go home</s>",
         ),
+        (
+            {"context": "dialogue", "past_utterances": 0, "speaker_prefix": "name"},
+            2,
+            "<s>Ann: yes yes</s></s>Ben: what now</s></s>Ann: go home</s></s>never</s>",
+        ),
     ],
 )
 def test_context_as_in_emoberta(processor: M2FNetProcessor, settings: dict, utterance: int, expected: str) -> None:
@@ -65,9 +70,24 @@ def test_context_that_does_not_fit_is_left_out_the_farthest_first(processor: M2F
         assert len(processor.tokenizer(text, add_special_tokens=False)["input_ids"]) <= size
 
 
-def test_an_utterance_is_never_cut(processor: M2FNetProcessor) -> None:
+def test_a_dialogue_that_does_not_fit_is_read_in_rows_that_overlap(processor: M2FNetProcessor) -> None:
+    said = [f"{'yes ' * (number % 3)}no {number}." for number in range(40)]
+    batch = processor([{"text": text} for text in said], context="dialogue", max_length=60)
+    rows = [ids[real] for ids, real in zip(batch["input_ids"][0], batch["attention_mask"][0], strict=True)]
+    texts = [processor.tokenizer.decode(row, skip_special_tokens=True) for row in rows]
+    assert [len(row) <= 60 for row in rows] == [True] * 40
+    assert 2 < len({*texts}) < 15
+    for number, (ids, own, text) in enumerate(zip(batch["input_ids"][0], batch["pooling_mask"][0], texts, strict=True)):
+        assert processor.tokenizer.decode(ids[own]).strip() == said[number]
+        before = [other for other in range(number) if f"no {other}." in text]
+        assert before == list(range(number - len(before), number)), "what was said last stands before"
+        assert before or number == 0
+
+
+@pytest.mark.parametrize("context", ["both", "dialogue"])
+def test_an_utterance_is_never_cut(processor: M2FNetProcessor, context: str) -> None:
     long = "never " * 50
-    batch = processor([{"text": long}, {"text": "yes"}], context="both", max_length=10)
+    batch = processor([{"text": long}, {"text": "yes"}], context=context, max_length=10)
     assert processor.tokenizer.decode(batch["input_ids"][0, 0][batch["pooling_mask"][0, 0]]).strip() == long.strip()
 
 
@@ -186,8 +206,9 @@ def test_the_callers_arrays_stay_as_they_were(processor: M2FNetProcessor) -> Non
         assert np.array_equal(utterance.action_units, units)
 
 
-def test_utterances_without_text_do_not_stop_their_neighbours(processor: M2FNetProcessor) -> None:
+@pytest.mark.parametrize("context", ["both", "dialogue"])
+def test_utterances_without_text_do_not_stop_their_neighbours(processor: M2FNetProcessor, context: str) -> None:
     silent = Utterance(audio=np.zeros(500), sampling_rate=16_000)
-    batch = processor([Utterance(text="yes"), silent, Utterance(text="no")], context="both")
+    batch = processor([Utterance(text="yes"), silent, Utterance(text="no")], context=context)
     decode = processor.tokenizer.decode
     assert decode(batch["input_ids"][0, 2][batch["attention_mask"][0, 2]]) == "<s>yes</s></s>no</s>"

@@ -64,7 +64,7 @@ def graphs(model: M2FNetForEmotionClassification) -> Iterator[Graph]:
 
 
 class TextGraph(nn.Module):
-    """Tokens, which of them are real and which are pooled [N, T], to features [N, D] and states [N, T, H]."""
+    """Tokens and which are real [N, T], of u parts which are pooled [N, T, u], to features [N, u, D] and states."""
 
     def __init__(self, encoder: nn.Module, num_blocks: int) -> None:
         super().__init__()
@@ -156,8 +156,8 @@ def _text_graph(encoder: Any, num_blocks: int) -> Graph:
     return Graph(
         encoder_name("text"),
         TextGraph(encoder, num_blocks),
-        {"input_ids": ids, "attention_mask": mask, "pooling_mask": mask},
-        ("utterances", "tokens"),
+        {"input_ids": ids, "attention_mask": mask, "pooling_mask": mask.unsqueeze(-1).repeat(1, 1, 2)},
+        ("rows", "tokens", "utterances"),
         ("features", "states"),
         {} if longest is None else {"longest": str(longest)},
     )

@@ -86,7 +86,7 @@ def _write(graph: Graph, folder: Path) -> None:
                 kwargs={name: example.clone() for name, example in graph.inputs.items()},
                 input_names=list(graph.inputs),
                 output_names=list(graph.outputs),
-                dynamic_shapes={name: dict(enumerate(graph.axes)) for name in graph.inputs},
+                dynamic_shapes={name: dict(enumerate(graph.axes[: one.dim()])) for name, one in graph.inputs.items()},
                 dynamo=True,
                 verbose=False,
                 external_data=False,

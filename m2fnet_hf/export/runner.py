@@ -10,7 +10,16 @@ from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
 from ..configuration_m2fnet import M2FNetConfig
-from ..encoders_m2fnet import SAMPLE_BUDGET, TOKEN_BUDGET, Rows, block_pool, finite, micro_batches, split_rows
+from ..encoders_m2fnet import (
+    SAMPLE_BUDGET,
+    TOKEN_BUDGET,
+    Rows,
+    SharedRows,
+    block_pool,
+    finite,
+    micro_batches,
+    split_rows,
+)
 from ..modeling_m2fnet import M2FNetEmotionOutput
 from ..processing_m2fnet import MODALITIES
 from .graphs import FUSION, encoder_name
@@ -156,7 +165,7 @@ class SequenceEncoder:
         self.masked = "attention_mask" in session.shapes
 
     def encode(self, values: Tensors) -> torch.Tensor:
-        """Values [N, L], of which `real` says where they are, to features [N, D]."""
+        """Values [N, L, ...], of which `real` says where they are, to features [N, D], or [N, u, D] of u parts."""
         values["attention_mask"] = real = values.pop("real")
         columns = [split_rows(value, real) for value in values.values()]
         rows = [dict(zip(values, row, strict=True)) for row in zip(*columns, strict=True)]
@@ -198,6 +207,12 @@ class TextEncoder(SequenceEncoder):
         own = real & inputs.get("pooling_mask", real).bool()
         # An utterance without words of its own has no text, whatever stands around it.
         return {"input_ids": ids, "pooling_mask": own, "real": real & own.any(-1, keepdim=True)}
+
+    def encode(self, values: Tensors) -> torch.Tensor:
+        """Tokens [N, T] to features [N, D]; what utterances share is encoded once."""
+        shared = SharedRows(values["input_ids"], values["real"])
+        rows = {name: values[name][shared.first] for name in ("input_ids", "real")}
+        return shared.unpack(super().encode({**rows, "pooling_mask": shared.pack(values["pooling_mask"])}))
 
 
 class AudioEncoder(SequenceEncoder):

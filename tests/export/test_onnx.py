@@ -85,7 +85,7 @@ def test_the_folder_is_complete_and_the_axes_are_dynamic(pair: tuple) -> None:
         "visual_encoder.onnx",
         "fusion.onnx",
     }
-    assert runner.encoders["text"].session.shapes["pooling_mask"] == ["utterances", "tokens"]
+    assert runner.encoders["text"].session.shapes["pooling_mask"] == ["rows", "tokens", "utterances"]
     assert runner.encoders["audio"].session.shapes == {"input_values": ["utterances", "samples"]}
     assert runner.encoders["visual"].session.shapes["faces"] == ["utterances", "frames", "faces", tiny.ACTION_UNITS]
     assert runner.fusion.shapes["audio_features_mask"] == ["dialogues", "utterances"]
@@ -113,9 +113,10 @@ def test_what_is_too_long_for_an_encoder_is_read_in_pieces(pair: tuple, monkeypa
         torch.testing.assert_close(runner(**inputs).logits, model(**inputs).logits, atol=TOLERANCE, rtol=0)
 
 
-def test_a_pipeline_runs_on_it(pair: tuple) -> None:
+@pytest.mark.parametrize("context", ["none", "dialogue"])
+def test_a_pipeline_runs_on_it(pair: tuple, context: str) -> None:
     model, runner, _ = pair
-    processor = tiny.processor()
+    processor = tiny.processor(context=context)
     ours, theirs = (pipeline(TASK, model=one, processor=processor, device="cpu") for one in (runner, model))
     assert "OnnxEmotionModel" in repr(ours)
     for answer, expected in zip(ours(tiny.dialogue(3)), theirs(tiny.dialogue(3)), strict=True):
