@@ -77,6 +77,13 @@ def test_help_and_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["predict", "live", "train", "extract", "evaluate", "ablate", "export", "push"])
+def test_every_help_is_text(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert "{'" not in capsys.readouterr().out, "argparse reads a bare % as a format"
+
+
 def test_train_then_evaluate(capsys: pytest.CaptureFixture[str], meld: Path, tmp_path: Path) -> None:
     tiny.tokenizer().save_pretrained(tmp_path / "tokenizer")
     config, output = tmp_path / "run.yaml", tmp_path / "runs"

@@ -21,7 +21,7 @@ def add_data(parser: argparse.ArgumentParser, features: bool = True) -> None:
         sources.add_argument("--features", type=Path, metavar="FOLDER", help="what `m2fnet extract` wrote")
     parser.add_argument("--target", metavar="NAME", help="what is predicted: emotion (default), sentiment (MELD), ...")
     parser.add_argument(
-        "--report-split", type=int, metavar="SEED", help="split all dialogues anew, 60/15/25 % as in the report"
+        "--report-split", type=int, metavar="SEED", help="split all dialogues anew, 60/15/25 %% as in the report"
     )
 
 
