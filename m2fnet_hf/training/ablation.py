@@ -112,7 +112,7 @@ def default_grid(run: RunConfig) -> dict[str, list[dict[str, Any]]]:
             {"processor.context": context, "processor.speaker_prefix": prefix}
             for context in CONTEXTS
             for prefix in ("none", "name")
-            if not (context == "both" and run.model.get("causal"))
+            if not (context in ("both", "dialogue") and run.model.get("causal"))
         ]
     return grid
 
