@@ -213,18 +213,20 @@ def encode_text(
 ) -> torch.Tensor:
     """Tokens [N, T] to features [N, D], pooled over `pooling_mask`; what utterances share is encoded once."""
     packed = _packs(encoder)
+    shared = SharedRows(input_ids, attention_mask)
+    real = attention_mask[shared.first]
+    ids, own = input_ids[shared.first].flatten(), shared.pack(pooling_mask).flatten(0, 1)
 
     def encode(rows: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        tokens = pad_sequence(rows, batch_first=True)
-        ids, pooled = tokens[..., 0], tokens[..., 1:].bool()
+        words = [ids[row] for row in rows]
+        pooled = pad_sequence([own[row] for row in rows], batch_first=True)
         if packed:
-            return packed_states(encoder, [row[:, 0] for row in rows]), pooled
-        mask = length_mask(torch.tensor([len(row) for row in rows], device=ids.device), ids.shape[1])
-        return encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state, pooled
+            return packed_states(encoder, words), pooled
+        mask = length_mask(torch.tensor([len(row) for row in rows], device=ids.device), pooled.shape[1])
+        padded = pad_sequence(words, batch_first=True)
+        return encoder(input_ids=padded, attention_mask=mask.long()).last_hidden_state, pooled
 
-    shared = SharedRows(input_ids, attention_mask)
-    tokens = torch.cat([input_ids[shared.first].unsqueeze(-1), shared.pack(pooling_mask).long()], dim=-1)
-    rows = split_rows(tokens, attention_mask[shared.first])
+    rows = split_rows(torch.arange(len(ids), device=ids.device).view(real.shape), real)
     least_fill = 0.0 if packed else LEAST_FILL
     features = encode_rows(rows, encode, num_blocks, TOKEN_BUDGET, longest_text(encoder), least_fill=least_fill)
     return shared.unpack(features)
