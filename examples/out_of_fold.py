@@ -1,25 +1,18 @@
-"""Fine-tune a larger encoder on MELD, and write what it believes of training utterances that it did not see.
+"""Fine-tune a larger encoder on MELD, and write what it believes of the training utterances that it did not see.
 
     python examples/out_of_fold.py --encoder sentence-transformers/all-mpnet-base-v2 --meld MELD.Raw \\
-        --variants 11 --output runs/taught
+        --output runs/beliefs.jsonl
 
 The encoder reads a whole dialogue at once, each utterance behind its speaker's name, and an MLP reads the mean over an
-utterance's tokens. Three of them are fine-tuned, each on two thirds of the dialogues, and predict the last third and
-variants of it that nobody said (`vary_dialogues`). A small model learns from that with
-
-    m2fnet train examples/configs/meld-mini.yaml --data runs/taught \\
-        'training.teachers=[runs/taught/beliefs/all.jsonl]'
-
-A fold that is done is kept in `beliefs`.
+utterance's tokens. Three of them are fine-tuned, each on two thirds of the dialogues, and predict the last third. With
+`training.teachers=[runs/beliefs.jsonl]` a small model learns from that. A fold that is done is kept beside the output.
 """
 
 import argparse
-import json
 import random
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +21,6 @@ from rich.progress import track
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerBase, get_cosine_schedule_with_warmup
-from vary_dialogues import Varier, near_words
 
 from m2fnet_hf import Dialogue
 from m2fnet_hf.data.meld import load_meld_split
@@ -78,80 +70,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--encoder", required=True, help="folder or Hub name")
     parser.add_argument("--meld", type=Path, required=True)
-    parser.add_argument("--variants", type=int, default=0, help="of each dialogue of the training data")
-    parser.add_argument("--output", type=Path, required=True, help="folder")
+    parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
-    train, dev = (load_meld_split(options.meld, split) for split in ("train", "dev"))
-    folds = _folds(len(train))
-    versions = vary(train, folds, options.variants, options.encoder)
-    options.output.mkdir(parents=True, exist_ok=True)
-    write(options.output / "train.jsonl", (one for same in versions for one in same))
-    write(options.output / "dev.jsonl", dev)
-    beliefs = options.output / "beliefs"  # what lies beside train.jsonl would be data
-    beliefs.mkdir(exist_ok=True)
-    files = [beliefs / f"fold-{fold}.jsonl" for fold in range(FOLDS)]
+    dialogues = load_meld_split(options.meld, "train")
+    folds = _folds(len(dialogues))
+    files = [options.output.with_suffix(f".{fold}.jsonl") for fold in range(FOLDS)]
     for fold, file in enumerate(files):
         if not file.is_file():
-            deque(tee_records(believe(options.encoder, versions, folds, fold), file), maxlen=0)
+            deque(tee_records(believe(options.encoder, dialogues, folds, fold), file), maxlen=0)
     found = sorted((record for file in files for record in read_records(file)), key=_order)
-    deque(tee_records(found, beliefs / "all.jsonl"), maxlen=0)
+    deque(tee_records(found, options.output), maxlen=0)
 
 
-def vary(dialogues: Sequence[Dialogue], folds: Sequence[int], count: int, encoder: str) -> list[list[Dialogue]]:
-    """Each dialogue and so many variants of it, in which only dialogues of its own fold break in."""
-    decide = random.Random(0)
-    embeddings = AutoModel.from_pretrained(encoder).get_input_embeddings().weight.detach()
-    varier = Varier(near_words(AutoTokenizer.from_pretrained(encoder), embeddings), decide)
-    versions = []
-    for dialogue, fold in zip(dialogues, folds, strict=True):
-        same = [other for other, own in zip(dialogues, folds, strict=True) if own == fold]
-        made = [dialogue, *(varier.vary(dialogue, decide.choice(same)) for _ in range(count))]
-        versions.append([replace(one, id=f"{dialogue.id}.{number}") for number, one in enumerate(made)])
-    return versions
-
-
-def write(path: Path, dialogues: Iterable[Dialogue]) -> None:
-    """Dialogues as JSON lines, which `--data` reads."""
-    with path.open("w", encoding="utf-8") as file:
-        for dialogue in dialogues:
-            said = [{name: getattr(one, name) for name in ("id", "speaker", "text", "label")} for one in dialogue]
-            file.write(json.dumps({"id": dialogue.id, "utterances": said}, ensure_ascii=False) + "\n")
-
-
-def believe(encoder: str, versions: Sequence[Sequence[Dialogue]], folds: Sequence[int], fold: int) -> Iterator[Record]:
-    """What a classifier that learnt from the other folds predicts of one and its variants; the fold is its seed."""
+def believe(encoder: str, dialogues: Sequence[Dialogue], folds: Sequence[int], fold: int) -> Iterator[Record]:
+    """What a classifier that was trained on the other folds predicts of one; the fold is its seed, too."""
     torch.manual_seed(fold)
+    shuffle = random.Random(fold)
     tokenizer = AutoTokenizer.from_pretrained(encoder)
-    names = list(dict.fromkeys(one.label for same in versions for one in same[0]))
-    model = DialogueClassifier(AutoModel.from_pretrained(encoder, add_pooling_layer=False), len(names))
-    fit(model, [same[0] for same, own in zip(versions, folds, strict=True) if own != fold], tokenizer, names, fold)
-    number = 0
-    for same, own in zip(versions, folds, strict=True):
-        for dialogue in same:
-            if own == fold:
-                with torch.inference_mode():
-                    probabilities = model(tokenize(dialogue, tokenizer)).softmax(-1)
-                yield from _records(number, dialogue, probabilities, names)
-            number += 1
-
-
-def fit(
-    model: DialogueClassifier,
-    dialogues: Sequence[Dialogue],
-    tokenizer: PreTrainedTokenizerBase,
-    names: Sequence[str],
-    seed: int,
-) -> None:
-    """Train a classifier on dialogues of which every utterance has one of the labels."""
-    shuffle = random.Random(seed)
+    names = list(dict.fromkeys(one.label for dialogue in dialogues for one in dialogue))
     tokens = [tokenize(dialogue, tokenizer) for dialogue in dialogues]
     labels = [torch.tensor([names.index(one.label) for one in dialogue]) for dialogue in dialogues]
-    steps = EPOCHS * -(-len(dialogues) // BATCH_SIZE)
+    model = DialogueClassifier(AutoModel.from_pretrained(encoder, add_pooling_layer=False), len(names)).train()
+    seen = [number for number, own in enumerate(folds) if own != fold]
+    steps = EPOCHS * -(-len(seen) // BATCH_SIZE)
     optimizer = torch.optim.AdamW(parameter_groups(model), weight_decay=WEIGHT_DECAY)
     schedule = get_cosine_schedule_with_warmup(optimizer, WARMUP_STEPS, steps)
-    batches = (batch for _ in range(EPOCHS) for batch in _batches(range(len(dialogues)), shuffle))
-    model.train()
-    for batch in track(batches, description=f"fold {seed}", total=steps):
+    batches = (batch for _ in range(EPOCHS) for batch in _batches(seen, shuffle))
+    for batch in track(batches, description=f"fold {fold}", total=steps):
         logits = model([piece for number in batch for piece in tokens[number]])
         targets = torch.cat([labels[number] for number in batch])
         nn.functional.cross_entropy(logits, targets, label_smoothing=LABEL_SMOOTHING).backward()
@@ -160,6 +105,11 @@ def fit(
         schedule.step()
         optimizer.zero_grad()
     model.eval()
+    for number, own in enumerate(folds):
+        if own == fold:
+            with torch.inference_mode():
+                probabilities = model(tokens[number]).softmax(-1)
+            yield from _records(number, dialogues[number], probabilities, names)
 
 
 def tokenize(dialogue: Dialogue, tokenizer: PreTrainedTokenizerBase) -> list[Tokens]:
