@@ -1,9 +1,8 @@
 """Turn training runs into a checkpoint to publish: half-precision weights, processor, and a results file.
 
-    python examples/release_checkpoint.py runs/seed-0/checkpoint-520 runs/seed-0/checkpoint-1040 \\
-        --beside seeds runs/seed-{0,1,2} --beside without_context runs/control-{0,1,2} \\
-        --beside with_teachers runs/student-{0,1,2} --beliefs runs/beliefs.jsonl \\
-        --meld MELD.Raw --output m2fnet_hf/checkpoints/meld-mini
+    python examples/release_checkpoint.py runs/seed-0/checkpoint-{1300,1560,1820,2080} \\
+        --beside seeds runs/seed-{0,1,2} --beliefs runs/beliefs.jsonl --meld MELD.Raw \\
+        --output m2fnet_hf/checkpoints/meld-mini
 
 Weights of several epochs, or of several runs from one start, are averaged; the temperature is fitted on dev. Choose the
 runs on dev too: this script reads the test split.

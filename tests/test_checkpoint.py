@@ -51,12 +51,12 @@ def test_it_tells_joy_from_anger(pipe: MultimodalEmotionPipeline) -> None:
 
 
 def test_context_counts(pipe: MultimodalEmotionPipeline) -> None:
-    last = {"speaker": "Ann", "text": "What?"}
+    last = {"speaker": "Ann", "text": "I'm so..."}
     first, second = (
         pipe([{"speaker": "Ben", "text": text}, last])[1]["scores"]
-        for text in ("I got you the job, we are going to Paris!", "I never loved you and I am leaving.")
+        for text in ("We won! We won the lottery!", "The doctor says she has a week to live.")
     )
-    assert max(abs(first[label] - second[label]) for label in first) > 0.05
+    assert first["joy"] > second["joy"] + 0.1
 
 
 def test_the_demo_shows_the_sample_and_says_what_it_reads(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -109,16 +109,23 @@ def test_its_probabilities_are_calibrated() -> None:
 
 def test_every_printed_figure_is_in_the_results_file() -> None:
     assert f"| meld-mini | {row(RESULTS)} |" in README
-    rows = {
-        "seeds": ("a single run of its recipe, three seeds", "single run"),
-        "without_context": ("the same without the dialogue around an utterance", "without context"),
-        "with_teachers": ("the same with a larger model as its teacher", "with teachers"),
+    in_readme = {
+        "windows": "without a teacher, windows of five utterances, three seeds",
+        "windows_without_context": "the same without the dialogue around an utterance",
     }
-    for runs, (in_readme, in_card) in rows.items():
-        assert f"| {in_readme} | {spread(runs, 'test')} |" in README
+    for runs, name in in_readme.items():
+        assert f"| {name} | {spread(runs, 'test')} |" in README
+    in_card = {
+        "windows": "windows",
+        "windows_without_context": "windows, without context",
+        "windows_with_teachers": "windows, with teachers",
+    }
+    for runs, name in in_card.items():
         for split in ("test", "dev"):
-            assert f"| {split}, {in_card} | {spread(runs, split)} |" in CARD
-    assert f"which are right\nfor {100 * RESULTS['beliefs']['accuracy']:.2f} % of them" in CARD
+            assert f"| {split}, {name} | {spread(runs, split)} |" in CARD
+    assert f"for {100 * RESULTS['beliefs']['accuracy']:.2f} % of the utterances" in CARD
+    reached = [100 * one["weighted_f1"] for one in RESULTS["teachers"]]
+    assert f"reach {min(reached):.2f} to {max(reached):.2f} on it" in CARD
     for read in RESULTS["other_readings_of_test"]:
         assert f"{100 * read['weighted_f1']:.2f}" in CARD
     errors = [f"{100 * RESULTS[name]['ece']:.2f} %" for name in ("calibration", "calibration_before")]
@@ -131,6 +138,14 @@ def test_every_printed_figure_is_in_the_results_file() -> None:
     assert f"| {classes} |" in CARD
     order = [name for name in re.search(r"\| F1 on test \|(.*)\|", CARD).group(1).replace(" ", "").split("|") if name]
     assert order == list(RESULTS["per_class"])
+
+
+def test_the_ablation_is_in_its_results_file() -> None:
+    (table,) = json.loads((DEFAULT_CHECKPOINT / "ablation.json").read_text())["tables"].values()
+    for one in table:
+        figures = [one["figures"]["test"][name] for name in ("weighted_f1", "accuracy", "macro_f1")]
+        cells = " | ".join(f"{100 * found['mean']:.2f} ± {100 * found['std']:.2f}" for found in figures)
+        assert f"| {one['overrides']['model.num_hidden_layers']} | {cells} |" in CARD
 
 
 def test_the_readme_shows_what_its_code_prints(capsys: pytest.CaptureFixture[str]) -> None:
