@@ -59,9 +59,9 @@ def model_facts(config: M2FNetConfig, processor: Mapping[str, Any]) -> list[str]
     facts = [_encoder(config, modality) for modality in config.modalities]
     if processor and "text" in config.modalities:
         facts.append(_context(processor))
+    encoders = f"{config.num_hidden_layers} transformer encoders per modality, {config.num_attention_heads} heads"
     facts.append(
-        f"Dialogue: {config.num_hidden_layers} transformer encoders per modality, {config.hidden_size} wide, "
-        f"{config.num_attention_heads} heads"
+        f"Dialogue: {encoders if config.num_hidden_layers else 'no encoders of its own'}, {config.hidden_size} wide"
         + ("; an utterance sees its past only" if config.causal else "")
         + (f"; it sees {config.attention_window} neighbours on each side" if config.attention_window else "")
     )
@@ -90,6 +90,7 @@ def _context(processor: Mapping[str, Any]) -> str:
         "none": "each utterance for itself",
         "past": f"each utterance behind {past} before it",
         "both": f"each utterance between {past} before it and {future} after it",
+        "dialogue": f"the whole dialogue, in rows of up to {processor['max_length']} tokens",
     }[processor["context"]]
     prefix = {"name": ", with the speakers' names", "index": ", with the speakers' numbers"}
     return f"Context: {context}{prefix.get(processor['speaker_prefix'], '')}"

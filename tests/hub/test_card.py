@@ -13,8 +13,10 @@ from server import metadata_errors
 
 from m2fnet_hf import M2FNetForEmotionClassification
 from m2fnet_hf.hub.card import MARKER
+from m2fnet_hf.hub.facts import model_facts
 from m2fnet_hf.hub.push import prepare_run
 from m2fnet_hf.hub.records import weights_sha256
+from m2fnet_hf.processing_m2fnet import CONTEXTS
 from m2fnet_hf.registration import DEFAULT_CHECKPOINT
 
 LABELS = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
@@ -219,6 +221,14 @@ def test_the_embedded_model_can_be_pushed(tmp_path: Path) -> None:
     assert "](../" not in card.text
     assert card.text.index("# meld-mini") < card.text.index(MARKER)
     assert (tmp_path / "model.safetensors").read_bytes() == (DEFAULT_CHECKPOINT / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_every_context_is_described(context: str) -> None:
+    processor = tiny.processor(context=context, speaker_prefix="name").to_dict()
+    facts = model_facts(tiny.config(num_hidden_layers=0), processor)
+    assert sum(fact.startswith("Context: ") for fact in facts) == 1
+    assert "Dialogue: no encoders of its own, 16 wide." in facts
 
 
 def test_a_run_that_is_not_finished_is_refused(run: Path, tmp_path: Path) -> None:
