@@ -110,12 +110,14 @@ def test_its_probabilities_are_calibrated() -> None:
 def test_every_printed_figure_is_in_the_results_file() -> None:
     assert f"| meld-mini | {row(RESULTS)} |" in README
     in_readme = {
+        "seeds": "a single run of its recipe, three seeds",
         "windows": "without a teacher, windows of five utterances, three seeds",
         "windows_without_context": "the same without the dialogue around an utterance",
     }
     for runs, name in in_readme.items():
         assert f"| {name} | {spread(runs, 'test')} |" in README
     in_card = {
+        "seeds": "single run",
         "windows": "windows",
         "windows_without_context": "windows, without context",
         "windows_with_teachers": "windows, with teachers",
