@@ -21,6 +21,7 @@ from .feature_extraction_m2fnet import AppearanceFeatureExtractor, AUFeatureExtr
 from .hub_m2fnet import M2FNetHubMixin
 
 CONTEXTS = ("none", "past", "both", "dialogue")
+CONTEXTS_WITH_FUTURE = ("both", "dialogue")
 SPEAKER_PREFIXES = ("name", "index", "none")
 MODALITIES = ("text", "audio", "visual")
 # 25 ms at 16 kHz, one frame of Wav2Vec2: shorter sound is padded to it.
@@ -499,8 +500,8 @@ def check_causal(config: PreTrainedConfig, processor: M2FNetProcessor) -> None:
     Raises:
         ValueError: for such a pair.
     """
-    sees_future = processor.context == "both" and processor.future_utterances != 0
-    if config.causal and (sees_future or processor.context == "dialogue"):
+    none_asked = processor.context == "both" and processor.future_utterances == 0
+    if config.causal and processor.context in CONTEXTS_WITH_FUTURE and not none_asked:
         raise ValueError(
             f"A causal model must not read future utterances, found a processor with `context='{processor.context}'`; "
             "use `context='past'`."

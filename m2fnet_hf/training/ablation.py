@@ -16,7 +16,7 @@ from rich.text import Text
 
 from ..configuration_m2fnet import FUSIONS
 from ..data.dialogue import Dialogue
-from ..processing_m2fnet import CONTEXTS
+from ..processing_m2fnet import CONTEXTS, CONTEXTS_WITH_FUTURE
 from .arguments import RunConfig
 from .recordings import with_recordings
 from .settings import chosen_on_dev, data_hash, override, read_yaml, run_modalities, settings_hash, with_modalities
@@ -112,7 +112,7 @@ def default_grid(run: RunConfig) -> dict[str, list[dict[str, Any]]]:
             {"processor.context": context, "processor.speaker_prefix": prefix}
             for context in CONTEXTS
             for prefix in ("none", "name")
-            if not (context in ("both", "dialogue") and run.model.get("causal"))
+            if not (context in CONTEXTS_WITH_FUTURE and run.model.get("causal"))
         ]
     return grid
 
