@@ -111,6 +111,7 @@ def test_every_printed_figure_is_in_the_results_file() -> None:
     assert f"| meld-mini | {row(RESULTS)} |" in README
     in_readme = {
         "seeds": "a single run of its recipe, three seeds",
+        "windows_with_teachers": "windows of five utterances with the same teacher, three seeds",
         "windows": "without a teacher, windows of five utterances, three seeds",
         "windows_without_context": "the same without the dialogue around an utterance",
     }
