@@ -51,11 +51,14 @@ def test_it_tells_joy_from_anger(pipe: MultimodalEmotionPipeline) -> None:
 
 
 def test_context_counts(pipe: MultimodalEmotionPipeline) -> None:
-    last = {"speaker": "Ann", "text": "I'm so..."}
-    first, second = (
-        pipe([{"speaker": "Ben", "text": text}, last])[1]["scores"]
-        for text in ("We won! We won the lottery!", "The doctor says she has a week to live.")
-    )
+    def after(text: str, said: str) -> dict[str, float]:
+        return pipe([{"speaker": "Ben", "text": text}, {"speaker": "Ann", "text": said}])[1]["scores"]
+
+    news = ("I got you the job, we are going to Paris!", "I never loved you and I am leaving.")
+    first, second = (after(text, "What?") for text in news)
+    assert max(abs(first[label] - second[label]) for label in first) > 0.05
+    news = ("We won! We won the lottery!", "The doctor says she has a week to live.")
+    first, second = (after(text, "I'm so...") for text in news)
     assert first["joy"] > second["joy"] + 0.1
 
 
@@ -83,7 +86,8 @@ def test_its_figures_are_reproduced(meld_root: Path, tmp_path: Path) -> None:
     assert main(["evaluate", "--meld", str(meld_root), "--split", "test", "--output", str(output)]) == 0
     again = json.loads(output.read_text())
     assert sum(again["support"].values()) == 2610
-    assert again["weighted_f1"] >= 0.615
+    assert again["weighted_f1"] >= 0.63
+    assert again["macro_f1"] >= 0.44
     for name in ("accuracy", "weighted_f1", "macro_f1"):
         assert again[name] == pytest.approx(RESULTS[name], abs=1e-3)
     assert again["calibration"]["ece"] <= 0.05
@@ -110,17 +114,21 @@ def test_its_probabilities_are_calibrated() -> None:
 def test_every_printed_figure_is_in_the_results_file() -> None:
     assert f"| meld-mini | {row(RESULTS)} |" in README
     in_readme = {
-        "seeds": "a single run of its recipe, three seeds",
+        "seeds": "a single run of its last stage, three seeds",
+        "meld_alone": "the same model taught with MELD's dialogues alone, three seeds",
         "windows_with_teachers": "windows of five utterances with the same teacher, three seeds",
         "windows": "without a teacher, windows of five utterances, three seeds",
-        "windows_without_context": "the same without the dialogue around an utterance",
+        "windows_without_context": "windows of one utterance",
+        "without_context": "the same, without the dialogue around an utterance",
     }
     for runs, name in in_readme.items():
         assert f"| {name} | {spread(runs, 'test')} |" in README
     in_card = {
         "seeds": "single run",
+        "meld_alone": "MELD alone",
         "windows": "windows",
-        "windows_without_context": "windows, without context",
+        "windows_without_context": "windows of one utterance",
+        "without_context": "without context",
         "windows_with_teachers": "windows, with teachers",
     }
     for runs, name in in_card.items():
