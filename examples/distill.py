@@ -11,6 +11,7 @@ the components of their hidden layer (hints, Romero et al., 2015). Dev is read o
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from m2fnet_hf.data.meld import load_meld_split
 from m2fnet_hf.training.arguments import RunConfig
 from m2fnet_hf.training.trainer import EmotionTrainer, build_model, build_processor, last_checkpoint, load_weights
 
+HINT_BATCHES = 320
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -41,8 +44,9 @@ def main() -> None:
     set_seed(args.seed)
     processor = build_processor(run)
     model = build_model(run, processor)
-    if args.start_from:
-        load_weights(model, args.start_from)
+    checkpoint = last_checkpoint(options.output)
+    if start := checkpoint or args.start_from:
+        load_weights(model, start)
     files = sorted((options.taught / "teachers").glob("*.safetensors"))
     trainer = DistillationTrainer(
         model,
@@ -52,7 +56,8 @@ def main() -> None:
         load_meld_split(options.meld, "dev"),
         teachers=[load_file(file) for file in files],
     )
-    trainer.train(resume_from_checkpoint=last_checkpoint(options.output))
+    trainer.fit_hints()
+    trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model()
 
 
@@ -96,7 +101,6 @@ class DistillationTrainer(EmotionTrainer):
         self.order = torch.tensor([sorted(self.names).index(name) for name in self.names])
         self.components = next(iter(teachers[0].values())).shape[1] - len(self.names)
         self.label_smoothing = config.label_smoothing
-        # The hints of all teachers; where a run goes on, it begins anew.
         self.hints = nn.Sequential(
             nn.LayerNorm(config.hidden_size), nn.Linear(config.hidden_size, len(teachers) * self.components)
         ).to(model.device)
@@ -132,6 +136,29 @@ class DistillationTrainer(EmotionTrainer):
         hints = hints[torch.arange(len(whose), device=hints.device), whose]
         loss = (loss + (hints - components).square().mean(-1)).mean()
         return (loss, outputs) if return_outputs else loss
+
+    def fit_hints(self) -> None:
+        """Let the hints begin where least squares puts them on a sample, so that the encoder learns from the start."""
+        model: Any = self.model
+        seen: list[list[tuple[torch.Tensor, torch.Tensor]]] = [[] for _ in self.data_collator.teachers]
+        model.eval()
+        for inputs in islice(self.get_train_dataloader(), HINT_BATCHES):
+            taught, teacher, _ = (inputs.pop(name) for name in ("taught", "teacher", "labels"))
+            with torch.inference_mode(), self.compute_loss_context_manager():
+                states = model(**inputs)["modality_states"][0].float()
+            for row, rows, mask, number in zip(states, taught, inputs["utterance_mask"].bool(), teacher, strict=True):
+                seen[number].append((self.hints[0](row[mask]), rows[mask, len(self.names) :]))
+        model.train()
+        layer: Any = self.hints[1]
+        for number, pairs in enumerate(seen):
+            if not pairs:
+                continue
+            own = slice(number * self.components, (number + 1) * self.components)
+            states, components = (torch.cat(part) for part in zip(*pairs, strict=True))
+            states = nn.functional.pad(states, (0, 1), value=1.0)
+            ridge = torch.eye(states.shape[1], device=states.device)
+            solved = torch.linalg.solve(states.T @ states + ridge, states.T @ components)
+            layer.weight.data[own], layer.bias.data[own] = solved[:-1].T, solved[-1]
 
 
 if __name__ == "__main__":
