@@ -2,6 +2,7 @@
 
     apt-get download wesnoth-1.16-{did,dm,dw,ei,httt,l,low,nr,sof,sota,sotbe,thot,trow,tsg,ttb,utbs} \\
         {freedroidrpg,fillets-ng,hedgewars,freedink,endless-sky,naev}-data flare-game renpy-thequestion crawl-common
+    mkdir unpacked
     for package in *.deb; do dpkg -x $package unpacked/${package%%_*}; done
     pip download --no-deps --no-binary vaderSentiment vaderSentiment chatterbot-corpus
     tar xzOf vaderSentiment-*.tar.gz --wildcards '*/hutto_ICWSM_2014.tar.gz' | tar xzC unpacked
