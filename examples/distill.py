@@ -11,6 +11,7 @@ the components of their hidden layer (hints, Romero et al., 2015). Dev is read o
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,13 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
-from transformers import set_seed
 
 from m2fnet_hf import Dialogue
 from m2fnet_hf.data.collator import DialogueCollator
 from m2fnet_hf.data.folder import read_dialogues
 from m2fnet_hf.data.meld import load_meld_split
 from m2fnet_hf.training.arguments import RunConfig
-from m2fnet_hf.training.trainer import EmotionTrainer, build_model, build_processor, last_checkpoint, load_weights
+from m2fnet_hf.training.trainer import EmotionTrainer, load_weights, train
 
 HINT_BATCHES = 320
 
@@ -39,26 +39,14 @@ def main() -> None:
     parser.add_argument("--meld", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
-    run = RunConfig.load(options.config, options.overrides)
-    args = run.training_arguments(options.output)
-    set_seed(args.seed)
-    processor = build_processor(run)
-    model = build_model(run, processor)
-    checkpoint = last_checkpoint(options.output)
-    if start := checkpoint or args.start_from:
-        load_weights(model, start)
     files = sorted((options.taught / "teachers").glob("*.safetensors"))
-    trainer = DistillationTrainer(
-        model,
-        args,
-        processor,
+    train(
+        RunConfig.load(options.config, options.overrides),
         read_dialogues(options.taught)["train"],
         load_meld_split(options.meld, "dev"),
-        teachers=[load_file(file) for file in files],
+        options.output,
+        trainer_type=partial(DistillationTrainer, teachers=[load_file(file) for file in files]),
     )
-    trainer.fit_hints()
-    trainer.train(resume_from_checkpoint=checkpoint)
-    trainer.save_model()
 
 
 @dataclass
@@ -136,6 +124,13 @@ class DistillationTrainer(EmotionTrainer):
         hints = hints[torch.arange(len(whose), device=hints.device), whose]
         loss = (loss + (hints - components).square().mean(-1)).mean()
         return (loss, outputs) if return_outputs else loss
+
+    def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Trainer's, behind [`fit_hints`] on the weights that training goes on from."""
+        if resume_from_checkpoint:
+            load_weights(self.model, resume_from_checkpoint)
+        self.fit_hints()
+        return super().train(resume_from_checkpoint, *args, **kwargs)
 
     def fit_hints(self) -> None:
         """Let the hints begin where least squares puts them on a sample, so that the encoder learns from the start."""

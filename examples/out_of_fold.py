@@ -142,7 +142,8 @@ def believe(
             logits, hidden = model(tokenize(dialogue, tokenizer))
         made[dialogue.id] = logits.softmax(-1), hidden
     spoken = torch.cat([made[same[0].id][1] for same in versions if same[0][0].label is not None])
-    middle, axes = spoken.mean(0), torch.linalg.svd(spoken - spoken.mean(0), full_matrices=False).Vh[:COMPONENTS]
+    middle = spoken.mean(0)
+    axes = torch.linalg.svd(spoken - middle, full_matrices=False).Vh[:COMPONENTS]
     scale = ((spoken - middle) @ axes.T).square().mean().sqrt()
     return {
         str(name): torch.cat([probabilities, (hidden - middle) @ axes.T / scale], -1)
@@ -206,7 +207,7 @@ def parameter_groups(model: DialogueClassifier) -> list[dict[str, Any]]:
     for name, parameter in model.named_parameters():
         layer = re.search(r"layer\.(\d+)\.", name)
         below = depth if layer is None else depth - 1 - int(layer[1])
-        rate = LEARNING_RATE if not name.startswith("encoder.") else ENCODER_LEARNING_RATE * LAYER_DECAY**below
+        rate = ENCODER_LEARNING_RATE * LAYER_DECAY**below if name.startswith("encoder.") else LEARNING_RATE
         groups.append({"params": [parameter], "lr": rate})
     return groups
 

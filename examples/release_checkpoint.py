@@ -1,8 +1,8 @@
 """Turn training runs into a checkpoint to publish: half-precision weights, processor, and a results file.
 
-    python examples/release_checkpoint.py runs/seed-0/checkpoint-{1300,1560,1820,2080} \\
-        --beside seeds runs/seed-{0,1,2} --beliefs runs/beliefs.jsonl --meld MELD.Raw \\
-        --output m2fnet_hf/checkpoints/meld-mini
+    python examples/release_checkpoint.py runs/seed-{0,1,2} --beside seeds runs/seed-{0,1,2} \\
+        --beside without_context runs/control-{0,1,2} --beliefs runs/taught/teachers/beliefs.jsonl \\
+        --meld MELD.Raw --output m2fnet_hf/checkpoints/meld-mini
 
 Weights of several epochs, or of several runs from one start, are averaged. How far rare classes are favoured is fitted
 on what the teachers believed of the training split, the temperature on dev. Choose the runs on dev too: this script
@@ -59,7 +59,7 @@ def main() -> None:
         "temperature": calibration["temperature"],
         "beside": {name: [headline(Path(run), dev, test) for run in runs] for name, *runs in options.beside},
         "beliefs": None if beliefs is None else _chosen(figures_of(beliefs)),
-        "recipe": "examples/configs/meld-mini.yaml",
+        "recipe": "README.md, section Training",
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "transformers", "tokenizers", "m2fnet-hf")},

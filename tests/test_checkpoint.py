@@ -113,27 +113,21 @@ def test_its_probabilities_are_calibrated() -> None:
 
 def test_every_printed_figure_is_in_the_results_file() -> None:
     assert f"| meld-mini | {row(RESULTS)} |" in README
-    in_readme = {
-        "seeds": "a single run of its last stage, three seeds",
-        "meld_alone": "the same model taught with MELD's dialogues alone, three seeds",
-        "windows_with_teachers": "windows of five utterances with the same teacher, three seeds",
-        "windows": "without a teacher, windows of five utterances, three seeds",
-        "windows_without_context": "windows of one utterance",
-        "without_context": "the same, without the dialogue around an utterance",
+    rows = {
+        "seeds": ("a single run of its last stage, three seeds", "single run"),
+        "without_context": ("the same, without the dialogue around an utterance", "without context"),
+        "meld_alone": ("the same model taught with MELD's dialogues alone, three seeds", "MELD alone"),
+        "windows_with_teachers": (
+            "windows of five utterances with the same teacher, three seeds",
+            "windows, with teachers",
+        ),
+        "windows": ("without a teacher, windows of five utterances, three seeds", "windows"),
+        "windows_without_context": ("windows of one utterance", "windows of one utterance"),
     }
-    for runs, name in in_readme.items():
-        assert f"| {name} | {spread(runs, 'test')} |" in README
-    in_card = {
-        "seeds": "single run",
-        "meld_alone": "MELD alone",
-        "windows": "windows",
-        "windows_without_context": "windows of one utterance",
-        "without_context": "without context",
-        "windows_with_teachers": "windows, with teachers",
-    }
-    for runs, name in in_card.items():
+    for runs, (in_readme, in_card) in rows.items():
+        assert f"| {in_readme} | {spread(runs, 'test')} |" in README
         for split in ("test", "dev"):
-            assert f"| {split}, {name} | {spread(runs, split)} |" in CARD
+            assert f"| {split}, {in_card} | {spread(runs, split)} |" in CARD
     assert f"for {100 * RESULTS['beliefs']['accuracy']:.2f} % of the utterances" in CARD
     reached = [100 * one["weighted_f1"] for one in RESULTS["teachers"]]
     assert f"reach {min(reached):.2f} to {max(reached):.2f} on it" in CARD

@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -142,11 +142,12 @@ def train(
     dev_dialogues: Sequence[Dialogue],
     output_dir: str | Path,
     dataset: str | None = None,
+    trainer_type: Callable[..., EmotionTrainer] = EmotionTrainer,
 ) -> EmotionTrainer:
     """Train a model and save the best epoch on dev to `output_dir`, with its processor, settings and figures.
 
     A run that was interrupted goes on from its last checkpoint in `output_dir`. `dataset` is the name of the data, for
-    the run's record.
+    the run's record; `trainer_type` makes the trainer.
     """
     args = run.training_arguments(output_dir)
     set_seed(args.seed)
@@ -158,7 +159,7 @@ def train(
     if args.teachers:
         train_dialogues = taught(train_dialogues, args.teachers, model.config)
     seen = with_recordings([train_dialogues, dev_dialogues], model, processor, run.media)
-    trainer = EmotionTrainer(model, args, processor, *seen)
+    trainer = trainer_type(model, args, processor, *seen)
     trainer.train(resume_from_checkpoint=last_checkpoint(output_dir))
     trainer.save_model()
     record = {"dataset": dataset, **asdict(run)}
