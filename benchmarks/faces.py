@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from m2fnet_hf.media.faces import Frame
-from m2fnet_hf.media.opencv import OpenCVBackend
+from m2fnet_hf.faces.opencv import OpenCVBackend
+from m2fnet_hf.media.clip import Frame
 
 from .figures import NotHereError, at_least
 from .timing import in_turns, ratios

@@ -8,7 +8,7 @@ import torch
 from transformers import Wav2Vec2FeatureExtractor
 
 from m2fnet_hf import M2FNetForEmotionClassification, M2FNetProcessor
-from m2fnet_hf.streaming import EmotionStream
+from m2fnet_hf.online.stream import EmotionStream
 
 from . import workload
 from .figures import at_most

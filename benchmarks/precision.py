@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from m2fnet_hf.commands.model import load_pipeline
 from m2fnet_hf.data.meld import read_meld
 from m2fnet_hf.evaluation.evaluate import compare_labels
+from m2fnet_hf.hub.load import load_pipeline
 
 from .figures import NotHereError, at_least, at_most, told
 from .timing import in_turns, ratios

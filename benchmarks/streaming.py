@@ -47,7 +47,7 @@ def _evaluation(count: int) -> Callable[[], Any]:
 
 
 def _extraction(count: int) -> Callable[[], Any]:
-    from m2fnet_hf.training.extraction import extract
+    from m2fnet_hf.features.extract import extract
 
     model, processor = _model()
 

@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerFast
 
 from m2fnet_hf import M2FNetConfig, M2FNetForEmotionClassification
 
-PRESET = Path(__file__).parents[1] / "examples" / "configs" / "internship.yaml"
+PRESET = Path(__file__).parents[1] / "m2fnet_hf" / "configs" / "internship.yaml"
 # MELD's train split: values at these quantiles, between which lengths are drawn in even steps.
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
 UTTERANCES = (1, 2, 5, 9, 14, 18, 23, 33)

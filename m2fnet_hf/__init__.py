@@ -12,37 +12,39 @@ from .registration import register_when_imported
 
 if TYPE_CHECKING:
     from .configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
-    from .data.dialogue import Dialogue, Utterance
     from .data.folder import load_dialogues
     from .data.iemocap import load_iemocap
     from .data.meld import load_meld
     from .data.transcripts import read_transcript
+    from .dialogue_m2fnet import Dialogue, Utterance
+    from .faces.registry import register_face_backend
+    from .faces.types import Faces
     from .feature_extraction_m2fnet import AppearanceFeatureExtractor, AUFeatureExtractor
-    from .media.faces import Faces, Frame, register_face_backend
+    from .media.clip import Frame
     from .modeling_m2fnet import M2FNetForEmotionClassification, M2FNetModel
+    from .online.stream import EmotionStream
     from .pipeline_m2fnet import MultimodalEmotionPipeline
     from .processing_m2fnet import M2FNetProcessor
-    from .streaming import EmotionStream
 
 _HOMES = {
     "AppearanceFeatureExtractor": "feature_extraction_m2fnet",
     "AUFeatureExtractor": "feature_extraction_m2fnet",
-    "Dialogue": "data.dialogue",
-    "EmotionStream": "streaming",
-    "Faces": "media.faces",
-    "Frame": "media.faces",
+    "Dialogue": "dialogue_m2fnet",
+    "EmotionStream": "online.stream",
+    "Faces": "faces.types",
+    "Frame": "media.clip",
     "M2FNetConfig": "configuration_m2fnet",
     "M2FNetForEmotionClassification": "modeling_m2fnet",
     "M2FNetModel": "modeling_m2fnet",
     "M2FNetProcessor": "processing_m2fnet",
     "M2FNetVisualConfig": "configuration_m2fnet",
     "MultimodalEmotionPipeline": "pipeline_m2fnet",
-    "Utterance": "data.dialogue",
+    "Utterance": "dialogue_m2fnet",
     "load_dialogues": "data.folder",
     "load_iemocap": "data.iemocap",
     "load_meld": "data.meld",
     "read_transcript": "data.transcripts",
-    "register_face_backend": "media.faces",
+    "register_face_backend": "faces.registry",
 }
 
 __all__ = [

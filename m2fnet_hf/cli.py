@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ._version import __version__
 from .commands import evaluate, export, live, predict, push, train
-from .commands.terminal import say
+from .utils.console import say
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130

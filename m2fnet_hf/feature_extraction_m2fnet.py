@@ -142,7 +142,7 @@ class AUFeatureExtractor(_FaceFeatureExtractor):
 
 
 class AppearanceFeatureExtractor(_FaceFeatureExtractor):
-    """Reduces descriptions of faces (`m2fnet_hf.media.appearance`) by principal components, and pads and masks them.
+    """Reduces descriptions of faces (`m2fnet_hf.faces.appearance`) by principal components, and pads and masks them.
 
     The components are fitted to training data and saved beside the settings, in `appearance_pca.safetensors`.
 

@@ -228,18 +228,18 @@ class _Reader:
     def __call__(self, source: Any) -> list[Any]:
         recording = _get(source, "recording") if _is_dialogue(source) else None
         if isinstance(source, (str, Path)) or (isinstance(source, Mapping) and "video" in source):
-            open_source = _needs_package("media.source", f"Reading {_name(source)}").open_source
+            open_source = _needs_package("recordings.open", f"Reading {_name(source)}").open_source
             source, recording = open_source(source, self.asr, self._cache(), self.progress)
         utterances = _utterances(source)
         if recording is None and all(_get(utterance, "video") is None for utterance in utterances):
             return utterances
         if self._observer is None:
             self._observer = self._build_observer()
-        dialogue = _needs_package("data.dialogue", "Reading recordings").Dialogue(utterances)
+        dialogue = _needs_package("dialogue_m2fnet", "Reading recordings").Dialogue(utterances)
         return list(self._observer(dialogue, recording))
 
     def _build_observer(self) -> Any:
-        senses = _needs_package("media.senses", "Reading recordings")
+        senses = _needs_package("recordings.build_reader", "Reading recordings")
         return senses.observer_for(
             self.pipe.model,
             self.pipe.processor,
@@ -252,7 +252,7 @@ class _Reader:
         )
 
     def _cache(self) -> Any:
-        return _needs_package("data.cache", "Reading recordings").open_cache(self.cache)
+        return _needs_package("recordings.cache", "Reading recordings").open_cache(self.cache)
 
 
 def _check_modalities(modalities: Any, read: tuple[str, ...]) -> None:
@@ -310,7 +310,7 @@ def _utterances(source: Any) -> list[Any]:
         return list(source.utterances)
     if __package__ != PACKAGE:  # remote code, which comes without the contract; the processor checks what it is given
         return list(source["utterances"] if isinstance(source, Mapping) else source)
-    return list(import_module(".data.dialogue", PACKAGE).Dialogue.from_any(source).utterances)
+    return list(import_module(".dialogue_m2fnet", PACKAGE).Dialogue.from_any(source).utterances)
 
 
 def _get(utterance: Any, field: str) -> Any:

@@ -13,7 +13,7 @@ from transformers import pipeline
 
 from m2fnet_hf import MultimodalEmotionPipeline, read_transcript
 from m2fnet_hf.cli import main
-from m2fnet_hf.hub.records import weights_sha256
+from m2fnet_hf.hub.run_files import weights_sha256
 from m2fnet_hf.registration import DEFAULT_CHECKPOINT, TASK
 
 RESULTS = json.loads((DEFAULT_CHECKPOINT / "results.json").read_text())

@@ -58,9 +58,9 @@ def test_what_cannot_work_is_refused(arguments: dict, message: str) -> None:
 
 @pytest.mark.parametrize("preset", ["internship", "paper-meld", "paper-iemocap", "meld-mini", "meld-mini-distill"])
 def test_presets_load(preset: str) -> None:
-    from m2fnet_hf.training.arguments import RunConfig
+    from m2fnet_hf.training.settings import RunConfig
 
-    run = RunConfig.load(ROOT / "examples" / "configs" / f"{preset}.yaml")
+    run = RunConfig.load(ROOT / "m2fnet_hf" / "configs" / f"{preset}.yaml")
     config = M2FNetConfig(**run.model)
     assert config.modalities == (("text",) if preset.startswith("meld-mini") else ("text", "audio", "visual"))
     assert config.num_labels == (6 if preset == "paper-iemocap" else 7)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..data.dialogue import Dialogue
+    from ..dialogue_m2fnet import Dialogue
 
 
 def add_data(parser: argparse.ArgumentParser, features: bool = True) -> None:
@@ -60,7 +60,7 @@ def read_splits(options: argparse.Namespace, *names: str) -> "dict[str, Sequence
 
         splits = dict(read_dialogues(options.data))
     else:
-        from ..data.features import open_features
+        from ..features.store import open_features
 
         store = open_features(options.features)
         splits = {split: store.dialogues(split) for split in store.splits}

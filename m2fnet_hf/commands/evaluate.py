@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..hub.load import add_model, load_pipeline
 from ..registration import DEFAULT_CHECKPOINT
+from ..utils.console import progress, remarks, write_json
 from .data import add_data, dataset_name, read_splits, split_of
-from .model import add_model, load_pipeline
-from .terminal import progress, remarks, write_json
 from .train import TRAIN_EXTRA
 
 
@@ -30,13 +30,13 @@ def add(commands: Any) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from ..hub.records import weights_sha256
-    from ..reports.table import figures_table, show
+    from ..hub.run_files import weights_sha256
+    from ..reports.console_tables import figures_table, show
 
     try:
         from ..evaluation.evaluate import figures_of
         from ..evaluation.predictions import Predictions
-        from ..evaluation.records import predict_records, tee_records
+        from ..evaluation.utterance_predictions import predict_records, tee_records
     except ImportError as error:
         raise ImportError(f"Evaluation needs {error.name}: {TRAIN_EXTRA}") from None
     with remarks():
@@ -56,7 +56,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     if options.output is not None:
         write_json(results, options.output)
     if options.figures is not None:
-        from ..evaluation.figures import write_figures
+        from ..reports.plots import write_figures
 
         write_figures(results, options.figures)
 

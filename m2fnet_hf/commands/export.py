@@ -6,8 +6,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .model import add_model, load_pipeline
-from .terminal import progress, remarks
+from ..hub.load import add_model, load_pipeline
+from ..utils.console import progress, remarks
 
 EXPORT_EXTRA = "pip install 'm2fnet-hf[export]'"
 BATCH_SIZE = 8

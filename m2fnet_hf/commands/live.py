@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .model import add_model, load_pipeline, model_name
-from .terminal import remarks, say
+from ..hub.load import add_model, load_pipeline, model_name
+from ..utils.console import remarks, say
 
 
 def add(commands: Any) -> None:
@@ -25,9 +25,9 @@ def add(commands: Any) -> None:
 
 
 def _live(options: argparse.Namespace) -> None:
-    from ..live import live
-    from ..media.source import open_source
-    from ..reports.table import reads_only
+    from ..online.live import live
+    from ..recordings.open import open_source
+    from ..reports.console_tables import reads_only
 
     source = {"video": options.source, "transcript": options.transcript} if options.transcript else options.source
     predictions: list[dict[str, Any]] = []
@@ -53,13 +53,13 @@ def _live(options: argparse.Namespace) -> None:
 
 def _arriving(options: argparse.Namespace, pipe: Any, dialogue: Any, recording: Path | None) -> Iterable[Any]:
     """The utterances as they are said, each with what its recording shows and sounds like."""
-    from ..live import in_real_time
+    from ..online.live import in_real_time
 
     utterances = in_real_time(dialogue, options.speed)
     if recording is None:
         return utterances
-    from ..media.senses import observer_for
-    from ..media.watch import Watcher
+    from ..recordings.build_reader import observer_for
+    from ..recordings.streaming_reader import Watcher
 
     observer = observer_for(pipe.model, pipe.processor, faces=options.faces, frame_rate=options.frame_rate)
     return map(Watcher(observer, dialogue, recording), utterances)
@@ -71,7 +71,7 @@ def _growing() -> Iterator[Callable[[Sequence[dict[str, Any]], int], None]]:
     from rich.console import Console
     from rich.live import Live
 
-    from ..reports.table import prediction_table, show
+    from ..reports.console_tables import prediction_table, show
 
     console = Console()
     if not console.is_terminal:
@@ -90,7 +90,7 @@ def _growing() -> Iterator[Callable[[Sequence[dict[str, Any]], int], None]]:
 
 
 def _line(prediction: dict[str, Any]) -> str:
-    from ..reports.table import span
+    from ..reports.console_tables import span
 
     words = (
         span(prediction["start"], prediction["end"]),

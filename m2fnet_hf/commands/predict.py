@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from .model import add_model, load_pipeline, model_name
-from .terminal import progress, remarks, say
+from ..hub.load import add_model, load_pipeline, model_name
+from ..utils.console import progress, remarks, say
 
 
 def add(commands: Any) -> None:
@@ -36,8 +36,8 @@ def add(commands: Any) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
+    from ..reports.console_tables import prediction_table, show
     from ..reports.result import build_result, summary
-    from ..reports.table import prediction_table, show
 
     transcript, recording = _inputs(options)
     if options.output is not None:
@@ -67,9 +67,9 @@ def _predict(options: argparse.Namespace) -> None:
 
 def _inputs(options: argparse.Namespace) -> tuple[Any, Any]:
     """Paths of the transcript and of the recording; one of them may be `None`."""
-    from ..data.cache import open_cache
     from ..data.transcripts import FORMATS
-    from ..media.source import fetch
+    from ..recordings.cache import open_cache
+    from ..recordings.open import fetch
 
     _reports(options)
     cache = open_cache(options.cache)

@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from .terminal import remarks
+from ..utils.console import remarks
 
 
 def add(commands: Any) -> None:

@@ -7,8 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from ..utils.console import progress, remarks, say
 from .data import add_data, dataset_name, read_splits, split_of
-from .terminal import progress, remarks, say
 
 TRAIN_EXTRA = "pip install 'm2fnet-hf[train]'"
 
@@ -28,13 +28,13 @@ def add(commands: Any) -> None:
     extractor.add_argument("--modality", choices=("text", "audio", "visual"), required=True)
 
     search = _command(commands, "search", "search for better settings on dev", _search)
-    search.add_argument("--space", type=Path, required=True, metavar="YAML", help="examples/configs/search.yaml")
+    search.add_argument("--space", type=Path, required=True, metavar="YAML", help="m2fnet_hf/configs/search.yaml")
     search.add_argument("--trials", type=int, default=20, metavar="N", help="in all (20)")
     search.add_argument("--seed", type=int, default=0, metavar="N", help="of the choice of settings (0)")
 
     ablate = _command(commands, "ablate", "measure what each part contributes", _ablate)
     ablate.add_argument(
-        "--grid", type=Path, metavar="YAML", help="default: the paper's tables; examples/configs/ablation.yaml"
+        "--grid", type=Path, metavar="YAML", help="default: the paper's tables; m2fnet_hf/configs/ablation.yaml"
     )
     ablate.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each row (3)")
     ablate.add_argument("--figures", action="store_true", help="also draw the table")
@@ -44,7 +44,7 @@ def _command(
     commands: Any, name: str, purpose: str, run: Callable[[argparse.Namespace], None], features: bool = True
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=purpose)
-    parser.add_argument("config", type=Path, help="YAML file of the run, such as examples/configs/meld-mini.yaml")
+    parser.add_argument("config", type=Path, help="YAML file of the run, such as m2fnet_hf/configs/meld-mini.yaml")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="change one setting of the file")
     add_data(parser, features)
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: runs/ and the name of the file")
@@ -65,8 +65,8 @@ def _together(run: Callable[[argparse.Namespace], None], options: argparse.Names
 def _extract(options: argparse.Namespace) -> None:
     from transformers import set_seed
 
-    trainer, extraction = _needed("trainer"), _needed("extraction")
-    run = _needed("arguments").RunConfig.load(options.config, options.overrides)
+    trainer, extraction = _needed("training.trainer"), _needed("features.extract")
+    run = _needed("training.settings").RunConfig.load(options.config, options.overrides)
     set_seed(run.training_arguments(_output(options)).seed)  # as in training, for encoders without pretrained weights
     processor = trainer.build_processor(run)
     model = trainer.build_model(run, processor)
@@ -91,12 +91,12 @@ def _train(options: argparse.Namespace) -> None:
     with remarks():
         splits, output = read_splits(options), _output(options)
         train, dev = split_of(splits, "train"), split_of(splits, "dev")
-        _needed("trainer").train(run, train, dev, output, dataset_name(options))
+        _needed("training.trainer").train(run, train, dev, output, dataset_name(options))
     print(f"The best epoch on dev is in {output}; `m2fnet evaluate --model {output} ...` reads test.")
 
 
 def _train_extractor(options: argparse.Namespace) -> None:
-    extractor = _needed("extractor")
+    extractor = _needed("training.contrastive.train")
     run = extractor.ExtractorConfig.load(options.config, options.overrides)
     with remarks():
         splits, output = read_splits(options), _output(options)
@@ -111,7 +111,7 @@ def _train_extractor(options: argparse.Namespace) -> None:
 
 
 def _search(options: argparse.Namespace) -> None:
-    search, run = _needed("search"), _run(options)
+    search, run = _needed("training.search"), _run(options)
     splits = read_splits(options)
     best = search.search(
         run,
@@ -126,9 +126,9 @@ def _search(options: argparse.Namespace) -> None:
 
 
 def _ablate(options: argparse.Namespace) -> None:
-    from ..reports.table import show
+    from ..reports.console_tables import show
 
-    ablation, run = _needed("ablation"), _run(options)
+    ablation, run = _needed("training.ablation"), _run(options)
     grid = ablation.default_grid(run) if options.grid is None else ablation.load_grid(options.grid)
     if options.grid is None and options.features is not None:
         grid.pop("context", None)  # features have the context that they were made with
@@ -141,7 +141,7 @@ def _ablate(options: argparse.Namespace) -> None:
 
 def _run(options: argparse.Namespace) -> Any:
     """The settings of a run; appearance was fitted where the features were made."""
-    run = _needed("arguments").RunConfig.load(options.config, options.overrides)
+    run = _needed("training.settings").RunConfig.load(options.config, options.overrides)
     if options.features is not None:
         run.processor.setdefault("appearance", str(options.features))
     return run
@@ -152,8 +152,8 @@ def _output(options: argparse.Namespace) -> Path:
 
 
 def _needed(module: str) -> Any:
-    """A module of `training`, which needs an extra."""
+    """A module that needs the extra `train`."""
     try:
-        return import_module(f"..training.{module}", __package__)
+        return import_module(f"..{module}", __package__)
     except ImportError as error:
         raise ImportError(f"Training needs {error.name}: {TRAIN_EXTRA}") from None

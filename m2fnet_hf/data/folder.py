@@ -13,7 +13,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from .dialogue import FACE_FIELDS, FEATURES, Dialogue
+from ..dialogue_m2fnet import FACE_FIELDS, FEATURES, Dialogue
 from .splits import SPLITS, split_dialogues
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .dialogue import Dialogue
+from ..dialogue_m2fnet import Dialogue
 from .splits import split_dialogues
 
 if TYPE_CHECKING:

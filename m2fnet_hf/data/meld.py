@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .dialogue import Dialogue, Utterance
+from ..dialogue_m2fnet import Dialogue, Utterance
 from .splits import SPLITS
 
 if TYPE_CHECKING:

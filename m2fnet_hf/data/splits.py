@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from random import Random
 
-from .dialogue import Dialogue
+from ..dialogue_m2fnet import Dialogue
 
 SPLITS = ("train", "dev", "test")
 REPORT_SHARES: Mapping[str, float] = {"train": 0.60, "dev": 0.15, "test": 0.25}

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .dialogue import FACE_FIELDS, FEATURES, Dialogue, Utterance
+from ..dialogue_m2fnet import FACE_FIELDS, FEATURES, Dialogue, Utterance
 
 try:
     from datasets import Dataset, DatasetDict, Features, List, Value

@@ -16,7 +16,7 @@ from pysubs2 import SSAFile
 from pysubs2.time import TIMESTAMP, ms_to_str
 from webvtt.errors import MalformedFileError
 
-from .dialogue import Dialogue, Utterance
+from ..dialogue_m2fnet import Dialogue, Utterance
 from .meld import COLUMNS as MELD_COLUMNS
 from .meld import read_meld_csv
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..data.dialogue import Dialogue
+from ..dialogue_m2fnet import Dialogue
 from .predictions import Predictions
-from .records import predict_records
+from .utterance_predictions import predict_records
 
 BINS = 15
 BLOCK = 4096  # utterances whose distances are computed at once

@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from ..data.dialogue import Dialogue
+from ..dialogue_m2fnet import Dialogue
 from ..processing_m2fnet import MODALITIES
 from .bootstrap import bootstrap_intervals
 from .breakdown import by_modalities, by_position, by_speaker
 from .calibration import calibration_metrics
 from .metrics import emotion_metrics
 from .predictions import Predictions
-from .records import predict_records
+from .utterance_predictions import predict_records
 
 
 def evaluate(

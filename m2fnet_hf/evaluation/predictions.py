@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from .records import Record
+from .utterance_predictions import Record
 
 
 class Predictions:

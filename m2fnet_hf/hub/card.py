@@ -10,8 +10,8 @@ import jinja2
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from ..configuration_m2fnet import M2FNetConfig
-from .facts import SENSES, Data, data_of, example, model_facts, probability_note, training_facts
-from .records import DEV_RESULTS, RESULTS, SETTINGS, hub_names, read_record
+from .card_fields import SENSES, Data, data_of, example, model_facts, probability_note, training_facts
+from .run_files import DEV_RESULTS, RESULTS, SETTINGS, hub_names, read_record
 
 CARD = "README.md"
 # What stands before it was written by somebody and is kept; all else is rendered anew with every upload.

@@ -15,7 +15,7 @@ from ..feature_extraction_m2fnet import APPEARANCE_WEIGHTS
 from ..processing_m2fnet import M2FNetProcessor
 from .card import CARD, check_card, write_card
 from .code import add_code
-from .records import RECORDS, SETTINGS, publish_records, read_record, weights_sha256, without_paths, write_record
+from .run_files import RECORDS, SETTINGS, publish_records, read_record, weights_sha256, without_paths, write_record
 
 CONFIG, PROCESSOR_CONFIG = "config.json", "processor_config.json"
 WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"

@@ -21,8 +21,6 @@ from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from .faces import Frame
-
 # Containers round time stamps, Matroska to the millisecond: a frame is due from half of that before its stamp on.
 _ROUNDING = 0.0005
 # Sound this far from where it is due follows a gap: more than rounding, less than the packet that a gap lacks at least
@@ -35,6 +33,18 @@ _MISSING = 0.5
 _MISSING_SHARE = 0.25
 # Formats whose duration is estimated from the file's size or found at its end.
 _ANNOUNCES_NO_DURATION = frozenset({"aac", "ac3", "mp3", "mpeg", "mpegts"})
+
+
+class Frame(NamedTuple):
+    """A picture of a recording.
+
+    Args:
+        time: from the start of the recording, in seconds.
+        image: upright, RGB, uint8 [height, width, 3].
+    """
+
+    time: float
+    image: np.ndarray
 
 
 class Sound(NamedTuple):

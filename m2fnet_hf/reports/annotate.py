@@ -17,8 +17,8 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from .console_tables import clock
 from .overlay import Painter, planes_of
-from .table import clock
 
 _TICK = Fraction(1, 60_000)  # whole for the usual frame rates, and about the finest that MPEG-4 allows
 _ENCODERS = {

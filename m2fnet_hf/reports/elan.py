@@ -9,8 +9,8 @@ from typing import Any
 
 from pympi import Eaf
 
-from .layout import by_start, free_lanes, milliseconds
-from .words import one_line, speaker_name
+from .formatting import one_line, speaker_name
+from .timeline_layout import by_start, free_lanes, milliseconds
 
 VOCABULARY = "emotions"
 

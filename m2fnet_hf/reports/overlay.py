@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from av.video.frame import VideoFrame
 
+from .formatting import emotion, one_line
 from .palette import palette
-from .words import emotion, one_line
 
 try:
     import matplotlib

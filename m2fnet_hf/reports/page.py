@@ -14,10 +14,10 @@ from typing import Any, TextIO
 from urllib.parse import quote
 from uuid import uuid4
 
-from .layout import Bar, Layout, is_timed, lay_out
+from .console_tables import UNREAD, clock
+from .formatting import emotion, one_line, speaker_name
 from .palette import palette
-from .table import UNREAD, clock
-from .words import emotion, one_line, speaker_name
+from .timeline_layout import Bar, Layout, is_timed, lay_out
 
 LARGEST_EMBEDDED = 64 * 2**20  # bytes; a longer recording is linked
 _RECORDING = uuid4().hex  # stands in the page where the bytes of the recording go

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .table import UNREAD, reads_only
+from .console_tables import UNREAD, reads_only
 
 
 def build_result(

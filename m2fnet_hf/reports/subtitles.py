@@ -10,9 +10,9 @@ import webvtt
 from pysubs2 import SSAEvent, SSAFile
 from webvtt.models import Timestamp
 
-from .layout import by_start, milliseconds
+from .formatting import emotion, one_line
 from .palette import palette
-from .words import emotion, one_line
+from .timeline_layout import by_start, milliseconds
 
 _PLAIN_NAME = re.compile(r"(?!(?i:note|nb|ps)$)[A-Z][\w'-]*(?: [A-Z0-9(][\w')-]*){0,3}")
 # SRT knows no escapes: what would be taken for a tag, an entity, an arrow or a line break becomes an entity.

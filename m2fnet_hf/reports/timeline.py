@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.text import Text
 
-from .layout import Bar, Layout, lay_out
+from .formatting import one_line, speaker_name
 from .palette import blend, palette, text_color
-from .words import one_line, speaker_name
+from .timeline_layout import Bar, Layout, lay_out
 
 WIDTH = 12.0  # inches
 ROW_HEIGHT = 0.3

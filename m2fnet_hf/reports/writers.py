@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from .layout import is_timed
+from .timeline_layout import is_timed
 
 KINDS = ("json", "csv", "srt", "vtt", "eaf", "png", "html")
 SUBTITLES = ("srt", "vtt")

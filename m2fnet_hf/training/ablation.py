@@ -15,11 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from ..configuration_m2fnet import FUSIONS
-from ..data.dialogue import Dialogue
+from ..dialogue_m2fnet import Dialogue
 from ..processing_m2fnet import CONTEXTS, CONTEXTS_WITH_FUTURE
-from .arguments import RunConfig
-from .recordings import with_recordings
-from .settings import chosen_on_dev, data_hash, override, read_yaml, run_modalities, settings_hash, with_modalities
+from ..recordings.dataset import with_recordings
+from .overrides import chosen_on_dev, data_hash, override, read_yaml, run_modalities, settings_hash, with_modalities
+from .settings import RunConfig
 from .trainer import train as train_run
 
 Grid = Mapping[str, Sequence[Mapping[str, Any]]]

@@ -9,8 +9,8 @@ import torch
 from transformers import pipeline
 
 from ..configuration_m2fnet import M2FNetConfig
-from ..data.dialogue import Dialogue
-from ..evaluation.records import read_records
+from ..dialogue_m2fnet import Dialogue
+from ..evaluation.utterance_predictions import read_records
 from ..registration import TASK
 
 BATCH_SIZE = 8

@@ -8,14 +8,14 @@ from typing import Any
 from omegaconf import OmegaConf
 from transformers import set_seed
 
-from ..data.collator import DialogueCollator
-from ..data.dialogue import Dialogue
+from ..dialogue_m2fnet import Dialogue
+from ..features.extract import check_features
 from ..modeling_m2fnet import M2FNetForEmotionClassification
-from .arguments import RunConfig
+from ..recordings.dataset import with_recordings
+from .collator import DialogueCollator
 from .distillation import taught
-from .extraction import check_features
-from .recordings import with_recordings
-from .settings import chosen_on_dev, data_hash, override, read_yaml, settings_hash
+from .overrides import chosen_on_dev, data_hash, override, read_yaml, settings_hash
+from .settings import RunConfig
 from .trainer import EmotionTrainer, build_model, build_processor
 
 Space = Mapping[str, Mapping[str, Any]]

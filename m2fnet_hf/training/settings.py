@@ -1,116 +1,109 @@
-"""A run's settings changed: by name, by modality, from YAML; and hashes that tell settings and data apart."""
+"""A training run as data: a YAML file, with `key=value` on top."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from hashlib import blake2b
-from itertools import chain
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-import numpy as np
+import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from transformers import TrainingArguments
 from yaml import YAMLError
 
-from ..data.dialogue import Dialogue
-from ..processing_m2fnet import MODALITIES
-from .arguments import RunConfig
 
-FUSION_SETTINGS = {"fusion", "num_fusion_layers", "fusion_includes_text"}
+@dataclass
+class EmotionTrainingArguments(TrainingArguments):
+    """The library's arguments, and those of M2FNet.
 
-
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """A YAML file that holds a mapping.
-
-    Raises:
-        FileNotFoundError: without the file.
-        ValueError: for what is not YAML, or no mapping.
+    Args:
+        encoder_learning_rate: of the encoders that are not frozen; `learning_rate` is of all other layers.
+        layer_decay: factor from each layer of an encoder to the one below it, on its learning rate (Howard and Ruder,
+            2018; as in BERT's fine-tuning by Sun et al., 2019); the last layer has the full rate.
+        early_stopping_patience: stop after so many evaluations without a better `metric_for_best_model` on dev.
+        start_from: folder or name of a trained model of the same sizes, whose weights training starts from; its last
+            layer starts anew where the labels differ.
+        teachers: folders or names of models, or files of predictions (`m2fnet evaluate --split train --predictions`),
+            whose mean probabilities on the training data are targets as well.
+        teachers_share: of the loss, 0 to 1; the labels have the rest.
+        balance_classes: weigh each class by the inverse of its share of the training split, as the report does.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"A YAML file must be there, found no {path}; check its path.")
-    try:
-        loaded = OmegaConf.load(path)
-    except (OmegaConfBaseException, YAMLError, OSError, ValueError) as error:
-        raise ValueError(f"{path} must be a YAML file: {' '.join(str(error).split())}") from None
-    if not isinstance(loaded, DictConfig):
-        raise ValueError(f"{path} must hold a mapping, found a list; name what it holds.")
-    values: Any = OmegaConf.to_container(loaded, resolve=True)
-    return values
+
+    encoder_learning_rate: float | None = field(default=None, metadata={"help": "Learning rate of the encoders."})
+    layer_decay: float | None = field(default=None, metadata={"help": "Factor from one layer to the one below."})
+    early_stopping_patience: int | None = field(default=None, metadata={"help": "Evaluations without a better one."})
+    start_from: str | None = field(default=None, metadata={"help": "Model whose weights training starts from."})
+    teachers: list[str] | None = field(default=None, metadata={"help": "Models to learn from."})
+    teachers_share: float = field(default=0.5, metadata={"help": "Share of the loss to the teachers' targets."})
+    balance_classes: bool = field(default=False, metadata={"help": "Weigh classes by their inverse frequency."})
 
 
-def override(run: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
-    """A copy of a run with other values for settings named `section.key`.
+@dataclass
+class RunConfig:
+    """What a run is made of; the sections of its YAML file.
 
-    Raises:
-        ValueError: for another name.
+    Args:
+        encoders: pretrained `text` and `audio` encoders, by name or directory, and a `visual` one by the directory that
+            `m2fnet train-extractor` wrote.
+        model: arguments of [`M2FNetConfig`]; `labels` is a list of the labels in place of `id2label`.
+        processor: arguments of [`M2FNetProcessor`], `tokenizer` where it is not the text encoder's own, and for a model
+            that reads appearance `geometry` and the folder with the fitted components (`appearance`).
+        training: arguments of [`EmotionTrainingArguments`].
+        media: how recordings are read, where the data has some: `faces`, `frame_rate` and `cache` as for the pipeline.
     """
-    sections: dict[str, Any] = vars(run)
-    for path, value in settings.items():
-        names = path.split(".")
-        if len(names) < 2 or names[0] not in sections:
-            raise ValueError(f"A setting must read section.key with one of {', '.join(sections)}, found {path!r}.")
-        sections = _put(sections, names, value)
-    return RunConfig(**sections)
 
+    encoders: dict[str, str] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    processor: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    media: dict[str, Any] = field(default_factory=dict)
 
-def run_modalities(run: RunConfig) -> list[str]:
-    """The modalities that a run's model reads."""
-    return [
-        modality
-        for modality in MODALITIES
-        if modality in run.encoders or any(run.model.get(name) is not None for name in _sources(modality))
-    ]
+    @classmethod
+    def load(cls, path: str | Path, overrides: Sequence[str] = ()) -> Self:
+        """Read a YAML file and put `section.key=value` overrides on top.
 
+        Raises:
+            FileNotFoundError: without the file.
+            ValueError: for what is not YAML, an unknown section, or an override that is not `section.key=value`.
+        """
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"A run needs its YAML file, found no {path}.")
+        for override in overrides:
+            if "=" not in override or "." not in override.split("=")[0]:
+                raise ValueError(f"An override must read section.key=value, found {override!r}.")
+        try:
+            loaded: Any = OmegaConf.load(path)
+            if isinstance(loaded, DictConfig):
+                loaded = OmegaConf.merge(loaded, OmegaConf.from_dotlist(list(overrides)))
+            sections: Any = OmegaConf.to_container(loaded, resolve=True)
+        except (OmegaConfBaseException, YAMLError, OSError, ValueError) as error:
+            raise ValueError(f"{path} must be a YAML file of sections: {' '.join(str(error).split())}") from None
+        known = [section.name for section in fields(cls)]
+        if not isinstance(sections, dict) or set(sections) - set(known):
+            found = ", ".join(map(str, sections)) if isinstance(sections, dict) else type(sections).__name__
+            raise ValueError(f"{path} must have sections among {', '.join(known)}, found {found}.")
+        return cls(**{name: values or {} for name, values in sections.items()})
 
-def with_modalities(run: RunConfig, modalities: Sequence[str]) -> RunConfig:
-    """A run whose model is built from some of its modalities alone; one alone has nothing to fuse.
+    def training_arguments(self, output_dir: str | Path) -> EmotionTrainingArguments:
+        """The arguments for Trainer.
 
-    Raises:
-        ValueError: for none, or one that the run does not have.
-    """
-    known = run_modalities(run)
-    if not modalities or not set(modalities) <= set(known):
-        raise ValueError(f"`modalities` must be some of the run's ({', '.join(known)}), found {modalities!r}.")
-    dropped = {name for modality in set(known) - set(modalities) for name in _sources(modality)}
-    if "visual" not in modalities:
-        dropped.add("face_pooling")
-    if len(modalities) == 1:
-        dropped |= FUSION_SETTINGS
-    encoders = {modality: name for modality, name in run.encoders.items() if modality in modalities}
-    model = {name: value for name, value in run.model.items() if name not in dropped}
-    return RunConfig(**{**vars(run), "encoders": encoders, "model": model})
-
-
-def chosen_on_dev(run: RunConfig) -> RunConfig:
-    """The run, of which the epoch with the best weighted F1 on dev is kept and no other."""
-    defaults = {"eval_strategy": "epoch", "save_strategy": "epoch"}
-    fixed = {"load_best_model_at_end": True, "metric_for_best_model": "weighted_f1", "save_total_limit": 1}
-    return RunConfig(**{**vars(run), "training": {**defaults, **run.training, **fixed}})
-
-
-def settings_hash(*settings: Any) -> str:
-    """Sixteen letters that tell settings apart."""
-    return blake2b(json.dumps(settings, sort_keys=True, default=repr).encode(), digest_size=8).hexdigest()
-
-
-def data_hash(splits: Iterable[Iterable[Dialogue]]) -> str:
-    """Letters that tell data apart; of recordings, their paths count."""
-    digest = blake2b(digest_size=16)
-    for split in splits:
-        for dialogue in split:
-            digest.update(f"dialogue {dialogue.recording}".encode())
-            for value in chain.from_iterable(vars(utterance).values() for utterance in dialogue):
-                digest.update(value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode())
-        digest.update(b"end of split")
-    return digest.hexdigest()
-
-
-def _put(values: Mapping[str, Any], names: Sequence[str], value: Any) -> dict[str, Any]:
-    """A copy of nested dictionaries with one value replaced."""
-    first, *rest = names
-    return {**values, first: _put(values.get(first) or {}, rest, value) if rest else value}
-
-
-def _sources(modality: str) -> tuple[str, str]:
-    """The arguments of the model that give it a modality."""
-    return f"{modality}_config", f"{modality}_feature_size"
+        Raises:
+            ValueError: for one that the library does not know.
+        """
+        known = {argument.name for argument in fields(EmotionTrainingArguments) if argument.init}
+        unknown = sorted(set(self.training) - known)
+        if unknown:
+            raise ValueError(f"`training` has no argument {', '.join(unknown)}; see transformers.TrainingArguments.")
+        # YAML reads a bare `no` as false, the library wants the word.
+        values: dict[str, Any] = {
+            name: "no" if name.endswith("_strategy") and value is False else value
+            for name, value in self.training.items()
+        }
+        fixed: dict[str, Any] = {
+            "output_dir": str(output_dir),
+            "remove_unused_columns": False,
+            "label_names": ["labels"],
+        }
+        # The library refuses bf16 on a CPU that it was not told to use.
+        defaults: dict[str, Any] = {"report_to": "none", "use_cpu": not torch.accelerator.is_available()}
+        return EmotionTrainingArguments(**{**defaults, **values, **fixed})

@@ -22,17 +22,18 @@ from transformers import (
 from transformers.trainer_utils import get_last_checkpoint
 
 from ..configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
-from ..data.collator import DialogueCollator, label_id
-from ..data.dialogue import Dialogue
+from ..data.labels import label_id
+from ..dialogue_m2fnet import Dialogue
 from ..evaluation.metrics import emotion_metrics
 from ..feature_extraction_m2fnet import GEOMETRY_SIZE, AppearanceFeatureExtractor, AUFeatureExtractor
+from ..features.extract import check_features
 from ..losses import IGNORED
 from ..modeling_m2fnet import M2FNetForEmotionClassification
 from ..processing_m2fnet import M2FNetProcessor, check_causal
-from .arguments import EmotionTrainingArguments, RunConfig
+from ..recordings.dataset import ObservedDialogues, with_recordings
+from .collator import DialogueCollator
 from .distillation import distillation_loss, taught
-from .extraction import check_features
-from .recordings import ObservedDialogues, with_recordings
+from .settings import EmotionTrainingArguments, RunConfig
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers?|h|blocks?)\.(\d+)\.")
 _BELOW_LAYERS = ("embed", "feature_extractor", "feature_projection")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from m2fnet_hf.data.dialogue import Dialogue
 from m2fnet_hf.data.transcripts import read_transcript
+from m2fnet_hf.dialogue_m2fnet import Dialogue
 
 SRT = """1
 00:00:01,000 --> 00:00:02,500

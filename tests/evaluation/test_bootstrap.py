@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from predictions import dialogues, record, records_of
+from sample_predictions import dialogues, record, records_of
 
 from m2fnet_hf.evaluation.bootstrap import bootstrap_intervals, compare
 from m2fnet_hf.evaluation.metrics import HEADLINE

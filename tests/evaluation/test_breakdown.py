@@ -1,5 +1,5 @@
 import pytest
-from predictions import record, records_of
+from sample_predictions import record, records_of
 
 from m2fnet_hf.evaluation.breakdown import OTHERS, by_modalities, by_position, by_speaker
 from m2fnet_hf.evaluation.predictions import Predictions

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
-from predictions import NAMES
+from sample_predictions import NAMES
 from transformers import pipeline
 
 from m2fnet_hf import Dialogue, M2FNetConfig, MultimodalEmotionPipeline

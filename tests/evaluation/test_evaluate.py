@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from predictions import conversation, dialogues
 from rich.console import Console
+from sample_predictions import conversation, dialogues
 from transformers import pipeline
 
 from m2fnet_hf import MultimodalEmotionPipeline
 from m2fnet_hf.evaluation.evaluate import evaluate, figures_of
 from m2fnet_hf.evaluation.predictions import Predictions
 from m2fnet_hf.registration import TASK
-from m2fnet_hf.reports.table import figures_table
+from m2fnet_hf.reports.console_tables import figures_table
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from predictions import dialogues
+from sample_predictions import dialogues
 
 from m2fnet_hf.evaluation.evaluate import figures_of
 from m2fnet_hf.evaluation.predictions import Predictions
-from m2fnet_hf.evaluation.records import Record
+from m2fnet_hf.evaluation.utterance_predictions import Record
 
 EMOTIONS = [f"emotion {number}" for number in range(7)]
 

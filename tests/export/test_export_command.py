@@ -10,7 +10,7 @@ from test_cli import MELD_HEADER, MELD_ROWS
 
 from m2fnet_hf import M2FNetForEmotionClassification
 from m2fnet_hf.commands import export
-from m2fnet_hf.commands.model import load_pipeline
+from m2fnet_hf.hub.load import load_pipeline
 
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")

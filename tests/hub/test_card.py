@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 import tiny
+from hub_server import metadata_errors
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
-from server import metadata_errors
 
 from m2fnet_hf import M2FNetForEmotionClassification
 from m2fnet_hf.hub.card import MARKER
-from m2fnet_hf.hub.facts import model_facts
+from m2fnet_hf.hub.card_fields import model_facts
 from m2fnet_hf.hub.push import prepare_run
-from m2fnet_hf.hub.records import weights_sha256
+from m2fnet_hf.hub.run_files import weights_sha256
 from m2fnet_hf.processing_m2fnet import CONTEXTS
 from m2fnet_hf.registration import DEFAULT_CHECKPOINT
 

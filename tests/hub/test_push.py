@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from server import Hub, Repository
+from hub_server import Hub, Repository
 
 from m2fnet_hf.registration import DEFAULT_CHECKPOINT
 

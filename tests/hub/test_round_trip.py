@@ -6,7 +6,7 @@ from typing import Any
 import plain
 import pytest
 import tiny
-from server import Hub
+from hub_server import Hub
 
 from m2fnet_hf.hub.code import code_files
 

@@ -10,10 +10,9 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from recordings import SIZE, TEN_A_SECOND, chirp, lag_of, number_of, numbered_image, record
+from sample_recordings import SIZE, TEN_A_SECOND, chirp, lag_of, number_of, numbered_image, record
 
-from m2fnet_hf.media.clip import Clip, Sound, sample_times
-from m2fnet_hf.media.faces import Frame
+from m2fnet_hf.media.clip import Clip, Frame, Sound, sample_times
 
 H264 = {"video_codec": "libx264", "audio_codec": "aac"}
 WEBM = {"video_codec": "libvpx", "audio_codec": "libopus", "sampling_rate": 48_000}

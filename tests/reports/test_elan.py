@@ -2,9 +2,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from samples import LABELS, conversation, result, utterance
+from sample_results import LABELS, conversation, result, utterance
 
-from m2fnet_hf.reports.layout import milliseconds
+from m2fnet_hf.reports.timeline_layout import milliseconds
 
 pympi = pytest.importorskip("pympi", reason="pympi-ling is not installed")
 

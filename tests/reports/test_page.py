@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samples import conversation, result, utterance
+from sample_results import conversation, result, utterance
 
 from m2fnet_hf.reports import page as page_module
 from m2fnet_hf.reports.page import write_page

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from samples import LABELS
+from sample_results import LABELS
 
 from m2fnet_hf.reports.palette import DARK, MELD_COLORS, blend, contrast, palette, text_color
 

@@ -1,7 +1,7 @@
 import csv
 from pathlib import Path
 
-from samples import LABELS, result, utterance
+from sample_results import LABELS, result, utterance
 
 from m2fnet_hf.data.transcripts import read_transcript
 from m2fnet_hf.reports.spreadsheet import write_csv

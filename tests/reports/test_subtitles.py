@@ -3,7 +3,7 @@ from pathlib import Path
 import pysubs2
 import pytest
 import webvtt
-from samples import result, utterance
+from sample_results import result, utterance
 
 from m2fnet_hf.data.transcripts import read_transcript
 from m2fnet_hf.reports.subtitles import write_srt, write_vtt

@@ -3,7 +3,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from samples import conversation, result, utterance
+from sample_results import conversation, result, utterance
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 

@@ -4,7 +4,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from samples import conversation, result, utterance
+from sample_results import conversation, result, utterance
 
 from m2fnet_hf.reports.writers import KINDS, write_reports
 

@@ -19,11 +19,11 @@ from m2fnet_hf.training.ablation import (
     default_grid,
     load_grid,
 )
-from m2fnet_hf.training.arguments import RunConfig
-from m2fnet_hf.training.settings import override, run_modalities, with_modalities
+from m2fnet_hf.training.overrides import override, run_modalities, with_modalities
+from m2fnet_hf.training.settings import RunConfig
 from m2fnet_hf.training.trainer import EmotionTrainer
 
-CONFIGS = Path(__file__).parents[2] / "examples" / "configs"
+CONFIGS = Path(__file__).parents[2] / "m2fnet_hf" / "configs"
 LABELS = ["aa", "ab", "ba", "bb"]
 SEEDS = (0, 1)
 SUBSETS = ["text", "audio", "visual", "text audio", "text visual", "audio visual", "text audio visual"]

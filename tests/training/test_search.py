@@ -9,9 +9,9 @@ import tiny
 from test_ablation import CONFIGS, DATA, corpus, run
 
 from m2fnet_hf import Dialogue
-from m2fnet_hf.training.arguments import RunConfig
+from m2fnet_hf.training.overrides import override, with_modalities
 from m2fnet_hf.training.search import load_space, search
-from m2fnet_hf.training.settings import override, with_modalities
+from m2fnet_hf.training.settings import RunConfig
 from m2fnet_hf.training.trainer import EmotionTrainer, train
 
 optuna = pytest.importorskip("optuna", reason="optuna is not installed")

@@ -17,10 +17,10 @@ from transformers import pipeline
 
 from m2fnet_hf import Dialogue, M2FNetForEmotionClassification, M2FNetProcessor, Utterance
 from m2fnet_hf.evaluation.evaluate import evaluate
-from m2fnet_hf.evaluation.records import predict_records, tee_records
+from m2fnet_hf.evaluation.utterance_predictions import predict_records, tee_records
 from m2fnet_hf.pipeline_m2fnet import MultimodalEmotionPipeline
 from m2fnet_hf.registration import TASK
-from m2fnet_hf.training.arguments import RunConfig
+from m2fnet_hf.training.settings import RunConfig
 from m2fnet_hf.training.trainer import (
     EmotionTrainer,
     build_model,

@@ -1,0 +1,1 @@
+"""The Gradio app: the emotions of a conversation in a browser."""

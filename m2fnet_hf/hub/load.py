@@ -1,0 +1,68 @@
+"""Which model a command runs."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..registration import DEFAULT_CHECKPOINT, TASK
+
+if TYPE_CHECKING:
+    from ..pipeline_m2fnet import MultimodalEmotionPipeline
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """The option `--model`."""
+    parser.add_argument("--model", metavar="NAME", help="folder or Hub name; default: the embedded meld-mini")
+
+
+def model_name(model: str | None) -> str:
+    """What a result calls the model, without the way to its folder."""
+    return DEFAULT_CHECKPOINT.name if model is None else Path(model).name
+
+
+def load_pipeline(model: str | None, **options: Any) -> "MultimodalEmotionPipeline":
+    """The pipeline of a folder, a Hub name, or the embedded checkpoint, without the library's chatter."""
+    from transformers import pipeline
+    from transformers.utils import logging
+
+    build: Any = pipeline  # its overloads know the library's own tasks only
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    name = str(DEFAULT_CHECKPOINT) if model is None else model
+    if (Path(name) / "fusion.onnx").is_file():
+        return _load_exported(name, options)
+    if Path(name).is_dir():
+        _check_checkpoint(Path(name))
+    try:
+        return build(TASK, model=name, **options)
+    except Exception as error:
+        from .errors import explain
+
+        why = explain(error, name) or error
+        raise OSError(f"No model could be loaded from {name} (a folder or a Hub name): {why}") from error
+
+
+def _load_exported(folder: str, options: dict[str, Any]) -> "MultimodalEmotionPipeline":
+    """The pipeline of what `m2fnet export onnx` wrote."""
+    try:
+        from ..export.runner import OnnxEmotionModel
+    except ImportError as error:
+        raise ImportError(f"An exported model needs {error.name}: pip install 'm2fnet-hf[export]'") from None
+    from ..pipeline_m2fnet import MultimodalEmotionPipeline
+    from ..processing_m2fnet import M2FNetProcessor
+
+    model: Any = OnnxEmotionModel(folder)
+    processor = M2FNetProcessor.from_pretrained(folder)
+    return MultimodalEmotionPipeline(model=model, processor=processor, device="cpu", **options)
+
+
+def _check_checkpoint(folder: Path) -> None:
+    for part, pattern in (
+        ("config.json", "config.json"),
+        ("weights (*.safetensors)", "*.safetensors"),
+        ("processor_config.json", "processor_config.json"),
+        ("tokenizer_config.json", "tokenizer_config.json"),
+    ):
+        if not any(folder.glob(pattern)):
+            raise FileNotFoundError(f"A checkpoint must hold its {part}, found none in {folder}; save it there again.")

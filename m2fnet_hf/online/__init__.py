@@ -1,0 +1,1 @@
+"""Emotions while people speak."""

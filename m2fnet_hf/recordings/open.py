@@ -1,0 +1,79 @@
+"""What a user points at, to a dialogue and its recording."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import blake2b
+from http.client import HTTPException
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+from uuid import uuid4
+
+from ..data.transcripts import FORMATS, read_transcript
+from ..dialogue_m2fnet import Dialogue
+from .cache import Cache
+from .transcribe import transcribe
+
+
+def open_source(
+    source: Any, asr: Any = None, cache: Cache | None = None, progress: Callable[..., Iterable[Any]] | None = None
+) -> tuple[Dialogue, Path | None]:
+    """A dialogue, and its recording where it has one.
+
+    Args:
+        source: path or URL of a transcript, or of a recording, or a dictionary of `video` with `transcript` (path or
+            URL) or `utterances`.
+        asr: name of a speech recognition model, or the library's pipeline with one, for a recording without transcript.
+        cache: keeps what it understood.
+        progress: wraps the listening, as `rich.progress.track` does.
+
+    Raises:
+        FileNotFoundError: without the file.
+        ValueError: for a recording with neither transcript nor `asr`.
+        OSError: where a URL cannot be fetched.
+    """
+    cache = cache or Cache(None)
+    if not isinstance(source, Mapping):
+        path = fetch(source, cache)
+        if path.suffix.lower() in FORMATS:
+            return read_transcript(path), None
+        source = {"video": path}
+    recording = fetch(source["video"], cache)
+    if "utterances" in source:
+        return Dialogue(source["utterances"], id=source.get("id")), recording
+    if source.get("transcript") is not None:
+        return read_transcript(fetch(source["transcript"], cache)), recording
+    if not recording.exists():
+        raise FileNotFoundError(f"A recording must be a file, found none at {recording}; check the path.")
+    if asr is None:
+        raise ValueError(
+            f"{recording.name} needs the words that are said in it, found none; give `transcript` (a file that ends in "
+            f'{", ".join(FORMATS)}) or `asr` (a speech recognition model such as "openai/whisper-small").'
+        )
+    return transcribe(recording, asr, cache, progress), recording
+
+
+def fetch(source: str | Path, cache: Cache) -> Path:
+    """A path, or what lies at a URL, in a file that is named like it.
+
+    Raises:
+        OSError: where a URL cannot be fetched.
+    """
+    parts = urlsplit(str(source))
+    if parts.scheme not in ("http", "https"):
+        return Path(source)
+    folder = cache.scratch / blake2b(str(source).encode(), digest_size=16).hexdigest()
+    path = folder / (PurePosixPath(parts.path).name or "recording")
+    temporary = folder / f"{uuid4().hex}.part"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with urlopen(str(source)) as response, temporary.open("wb") as file:
+            shutil.copyfileobj(response, file)
+        os.replace(temporary, path)
+    except (HTTPException, OSError) as error:
+        raise OSError(f"{source} must be a file that can be fetched, found: {error}; check the address.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,50 @@
+"""Dialogues to a labelled batch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..data.labels import label_id
+from ..dialogue_m2fnet import Dialogue
+from ..losses import IGNORED
+
+
+@dataclass
+class DialogueCollator:
+    """A batch of dialogues to the model's inputs.
+
+    Args:
+        processor: an `M2FNetProcessor`.
+        modalities: those that the model reads (`config.modalities`).
+        label2id: index of each label; without it the batch has no `labels`.
+
+    Raises:
+        ValueError: for a label that is not in `label2id`.
+    """
+
+    processor: Any
+    modalities: Sequence[str]
+    label2id: Mapping[str, int] | None = None
+
+    def __call__(self, dialogues: Sequence[Dialogue]) -> dict[str, torch.Tensor]:
+        batch = dict(self.processor(list(dialogues), modalities=self.modalities))
+        if self.label2id is not None:
+            # Padding is ignored here already, so that Trainer's count of labels is right.
+            labels = torch.full(batch["utterance_mask"].shape, IGNORED)
+            for row, dialogue in zip(labels, dialogues, strict=True):
+                row[: len(dialogue)] = torch.tensor([label_id(u.label, self.label2id) for u in dialogue])
+            batch["labels"] = labels
+            if any(one.label_probabilities is not None for dialogue in dialogues for one in dialogue):
+                batch["label_probabilities"] = self._beliefs(dialogues, labels.shape)
+        return batch
+
+    def _beliefs(self, dialogues: Sequence[Dialogue], shape: Sequence[int]) -> torch.Tensor:
+        """Probabilities of the labels [B, U, C], zero where there are none."""
+        beliefs = torch.zeros(*shape, len(self.label2id or ()))
+        for row, dialogue in zip(beliefs, dialogues, strict=True):
+            for place, utterance in zip(row, dialogue, strict=False):
+                if utterance.label_probabilities is not None:
+                    place[:] = torch.as_tensor(utterance.label_probabilities)
+        return beliefs

@@ -1,0 +1,234 @@
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+import tiny
+
+gradio = pytest.importorskip("gradio", reason="gradio is not installed")
+exceptions = pytest.importorskip("selenium.common.exceptions", reason="selenium is not installed")
+
+demo = import_module("m2fnet_hf.app.app")
+
+SAMPLE = demo.SAMPLE
+TWO = "1\n00:00:00,000 --> 00:00:00,800\nANN: You came!\n\n2\n00:00:01,000 --> 00:00:02,500\nBEN: Never again.\n"
+REPORTS = {f"conversation.{kind}" for kind in ("json", "csv", "emotions.srt", "emotions.vtt", "eaf", "png", "html")}
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+    """Serves the app with these arguments and gives its address."""
+
+    def serve(*arguments: str) -> str:
+        app = demo.load(demo.parse(arguments), str(tmp_path_factory.mktemp("app")))
+        return demo.serve(app, prevent_thread_lock=True, quiet=True)[1]
+
+    yield serve
+    gradio.close_all()
+
+
+@pytest.fixture(scope="module")
+def address(serve: Callable[..., str]) -> str:
+    return serve()
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 30) -> Any:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with suppress(exceptions.StaleElementReferenceException):  # Gradio draws its parts anew at any time
+            if found := condition():
+                return found
+        time.sleep(0.05)
+    raise AssertionError(f"nothing happened for {seconds} seconds")
+
+
+class Visitor:
+    """Somebody at the page."""
+
+    def __init__(self, browser: Any, address: str) -> None:
+        self.browser = browser
+        browser.get(address)
+        self.wait_for("input[type=file]")
+
+    def all(self, selector: str) -> list[Any]:
+        return self.browser.find_elements("css selector", selector)
+
+    def give(self, slot: str, path: Path) -> None:
+        self.all(f"#{slot} input[type=file]")[0].send_keys(str(path))
+
+    def give_both(self, recording: Path, transcript: Path) -> None:
+        for slot, path in (("recording", recording), ("transcript", transcript)):
+            self.give(slot, path)
+            self.wait_for(f"#{slot} a[download]")
+
+    def wait_for(self, selector: str) -> list[Any]:
+        return wait_for(lambda: self.all(selector))
+
+    def text(self) -> str:
+        return self.browser.find_element("tag name", "body").text
+
+    def click(self, name: str) -> None:
+        def clicked() -> bool:
+            buttons = [button for button in self.all("button") if button.text == name]
+            return bool(buttons) and buttons[0].click() is None
+
+        wait_for(clicked)
+
+    def said(self) -> str:
+        """The sentence that the page answers with."""
+        return wait_for(lambda: "".join(toast.text for toast in self.all("[data-testid=toast-body]")))
+
+    def wait_for_reports(self) -> None:
+        wait_for(lambda: any(link.get_attribute("download").endswith(".json") for link in self.all("a[download]")))
+
+    def in_frame(self) -> None:
+        self.wait_for_reports()
+        self.browser.switch_to.frame(self.all("iframe")[0])
+
+
+@pytest.fixture
+def visitor(browser: Any, address: str) -> Visitor:
+    return Visitor(browser, address)
+
+
+def test_a_video_is_predicted_played_and_downloaded(visitor: Visitor) -> None:
+    assert "This model reads text only" in visitor.text()
+    visitor.give_both(SAMPLE / "conversation.mp4", SAMPLE / "conversation.srt")
+    visitor.click("Predict")
+    visitor.in_frame()
+    assert len(visitor.wait_for("tbody tr")) == len(visitor.all(".bar")) == 10
+    assert all(len(row.find_elements("css selector", ".scores li")) == 7 for row in visitor.all("tbody tr"))
+    visitor.all("tbody button")[2].click()
+    playing = "const v = document.querySelector('video'); return !v.paused && !v.seeking && v.currentTime"
+    assert 6.1 < wait_for(lambda: visitor.browser.execute_script(playing)) < 10, "the third utterance starts at 6.2 s"
+    visitor.browser.switch_to.default_content()
+    assert "This model reads text only: there is nothing to withhold" in visitor.text()
+    script = "return Object.fromEntries([...document.querySelectorAll('a[download]')].map((a) => [a.download, a.href]))"
+    links = visitor.browser.execute_script(script)
+    assert links.keys() >= REPORTS
+    with urlopen(links["conversation.csv"]) as response:
+        assert response.read().decode().count("\n") == 11
+
+
+def test_words_alone_are_enough(visitor: Visitor, tmp_path: Path) -> None:
+    path = tmp_path / "talk.csv"
+    path.write_text("speaker,text\nAnn,You came!\nBen,Never again.\n")
+    visitor.give("transcript", path)
+    wait_for(lambda: "Never again." in visitor.text())
+    visitor.click("Predict")
+    visitor.in_frame()
+    assert [cell.text for cell in visitor.wait_for(".said")] == ["You came!", "Never again."]
+
+
+def claims_two_gigabytes(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(2 * 2**30)
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "sentence"),
+    [
+        ("notes.txt", lambda path: path.write_text("A list."), "notes.txt must be a video or a sound recording"),
+        ("empty.mp4", lambda path: path.write_bytes(b""), "empty.mp4 must be a video or a sound recording"),
+        ("long.mp4", claims_two_gigabytes, "exceed the maximum allowed size of 512"),
+    ],
+)
+def test_what_is_no_recording_is_refused(
+    visitor: Visitor, tmp_path: Path, name: str, write: Callable[[Path], None], sentence: str
+) -> None:
+    write(tmp_path / name)
+    visitor.give("recording", tmp_path / name)
+    assert sentence in visitor.said()
+    assert "Traceback" not in visitor.browser.page_source
+
+
+def test_after_a_mistake_the_app_goes_on(visitor: Visitor, tmp_path: Path) -> None:
+    broken, good = tmp_path / "broken.csv", tmp_path / "talk.srt"
+    broken.write_text(f"start,{HOSTILE}\n0,a\n")
+    good.write_text(TWO)
+    visitor.give("transcript", broken)
+    assert f"found start, {HOSTILE}; rename its columns." in visitor.said()
+    visitor.browser.refresh()
+    visitor = Visitor(visitor.browser, visitor.browser.current_url)
+    visitor.click("Predict")
+    assert "The words that are said are needed, found none" in visitor.said()
+    assert "Traceback" not in visitor.browser.page_source
+    visitor.give("transcript", good)
+    wait_for(lambda: "Never again." in visitor.text())
+    visitor.click("Predict")
+    visitor.in_frame()
+    assert len(visitor.wait_for("tbody tr")) == 2
+
+
+def test_live_grows(visitor: Visitor, tmp_path: Path) -> None:
+    path = tmp_path / "talk.srt"
+    path.write_text(TWO)
+    visitor.give_both(SAMPLE / "conversation.mp4", path)
+    visitor.click("Live")
+    visitor.click("Play live")
+    count = "return document.querySelector('iframe')?.contentDocument?.querySelectorAll('tbody tr').length"
+    seen = []
+    wait_for(lambda: seen.append(visitor.browser.execute_script(count)) or seen[-1] == 2)
+    assert 1 in seen, "the first utterance is shown before the second was said"
+    assert visitor.browser.execute_script("return document.querySelector('.player video').currentTime") > 0
+
+
+def test_each_modality_is_withheld_and_attention_is_shown(
+    browser: Any, serve: Callable[..., str], tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    times = np.arange(0, 3, 0.25)
+    units = np.random.default_rng(0).random((len(times), tiny.ACTION_UNITS))
+    boxes = np.tile([0.1, 0.1, 0.4, 0.6], (len(times), 1))
+    np.savez(tmp_path / "faces.npz", times=times, boxes=boxes, action_units=units)
+    (tmp_path / "talk.srt").write_text(TWO)
+    address = serve("--model", str(tiny_checkpoint), "--faces", str(tmp_path / "faces.npz"))
+    visitor = Visitor(browser, address)
+    assert "reads text only" not in visitor.text()
+    visitor.give_both(SAMPLE / "conversation.mp4", tmp_path / "talk.srt")
+    visitor.click("Predict")
+    visitor.wait_for_reports()
+    head, *rows = browser.execute_script(
+        "const cells = (row) => [...row.cells].map((cell) => cell.innerText);"
+        "return [...document.querySelectorAll('.modalities tr')].map(cells)"
+    )
+    assert head == [
+        "Utterance",
+        *("With all", "Without text", "Without sound", "Without faces"),
+        *("Where it looked for sound", "Where it looked for faces"),
+    ]
+    assert [row[0] for row in rows] == ["1. ANN You came!", "2. BEN Never again."]
+    assert all("%" in cell for row in rows for cell in row[1:])
+    assert len(visitor.all(".modalities .strip i")) == 2 * 2 * 2
+
+
+def answer(label: str, modalities: list[str], **more: Any) -> dict[str, Any]:
+    return {"speaker": HOSTILE, "text": HOSTILE, "label": label, "score": 0.5, "modalities": modalities, **more}
+
+
+def test_the_table_of_modalities_marks_changes_and_what_was_never_there() -> None:
+    answers = [answer("joy", ["text"], weights={"text": 0.75, "audio": 0.25}), answer("joy", ["text", "audio"])]
+    withheld = {"text": [answer("fear", []), answer("fear", ["audio"])], "audio": [answer("joy", ["text"])] * 2}
+    table = demo.modality_table(answers[:1], withheld, ["joy", "fear"])
+    assert "nothing is left" in table
+    assert "had none" in table
+    assert "text 75%, sound 25%" in table
+    assert "<img" not in table
+    assert "<strong>" in demo.modality_table(answers[1:], {"text": withheld["text"][1:]}, ["joy", "fear"])
+
+
+def test_a_wrong_time_is_named_by_its_row(serve: Callable[..., str]) -> None:
+    app = demo.load(demo.parse([]), "")
+    with pytest.raises(gradio.Error, match=r"Row 2 of the table must have times in seconds, found .*soon"):
+        app.predict(None, None, [["0", "1", "Ann", "You came!"], ["soon", "", "Ben", "No."]], None)
+
+
+def test_a_space_reads_its_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("M2FNET_MODEL", "org/m2fnet-meld")
+    assert vars(demo.parse([])) == {"model": "org/m2fnet-meld", "asr": None, "faces": None, "port": None}
+    assert demo.parse(["--model", "mine"]).model == "mine"
