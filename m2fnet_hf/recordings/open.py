@@ -13,6 +13,8 @@ from uuid import uuid4
 
 from ..data.transcripts import FORMATS, read_transcript
 from ..dialogue_m2fnet import Dialogue
+from ..media.clip import Clip
+from ..media.frame_rate import frame_rate
 from .cache import Cache
 from .transcribe import transcribe
 
@@ -44,7 +46,9 @@ def open_source(
     if "utterances" in source:
         return Dialogue(source["utterances"], id=source.get("id")), recording
     if source.get("transcript") is not None:
-        return read_transcript(fetch(source["transcript"], cache)), recording
+        path, known = fetch(source["transcript"], cache), recording.is_file()
+        duration, rate = (Clip(recording).duration, frame_rate(recording)) if known else (None, None)
+        return read_transcript(path, duration, rate), recording
     if not recording.exists():
         raise FileNotFoundError(f"A recording must be a file, found none at {recording}; check the path.")
     if asr is None:
