@@ -57,7 +57,7 @@ _CYRILLIC = _alphabet(
 _GREEK = _alphabet("αοιετσνηρπβγδζθκλμξυφχψωςάέήίόύώϊϋΐΰ")
 _HEBREW = _alphabet("יוהלאתרמבנ" + "".join(map(chr, range(0x5B0, 0x5EB))))
 _ARABIC = _alphabet("الينمرتوهب" + "".join(map(chr, range(0x60C, 0x653))) + "پچژگ")
-_THAI = _alphabet("านรอกเงมยล" + "".join(map(chr, range(0xE01, 0xE5C))))
+_THAI = [_Language(frozenset(map(chr, range(0xE01, 0xE5C))), frozenset("านรอกเงมยลวสดตบีัิ่้ไแ"), 0.6)]
 _BALTIC = _alphabet("ąčęėįšųūž", "āčēģīķļņšūž", "äöõüšž")
 
 _SIMPLIFIED = (
