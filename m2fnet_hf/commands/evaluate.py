@@ -6,7 +6,8 @@ from typing import Any
 
 from ..hub.load import add_model, load_pipeline
 from ..registration import DEFAULT_CHECKPOINT
-from ..utils.console import progress, remarks, write_json
+from ..utils.console import progress, remarks
+from ..utils.files import write_json
 from .data import add_data, dataset_name, read_splits, split_of
 from .train import TRAIN_EXTRA
 

@@ -90,7 +90,7 @@ def _growing() -> Iterator[Callable[[Sequence[dict[str, Any]], int], None]]:
 
 
 def _line(prediction: dict[str, Any]) -> str:
-    from ..reports.console_tables import span
+    from ..utils.times import span
 
     words = (
         span(prediction["start"], prediction["end"]),

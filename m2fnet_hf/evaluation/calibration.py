@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..dialogue_m2fnet import Dialogue
+from ..utils.files import write_json
 from .predictions import Predictions
 from .utterance_predictions import predict_records
 
@@ -100,9 +100,7 @@ def set_temperature(folder: str | Path, temperature: float) -> None:
     if not path.is_file():
         raise FileNotFoundError(f"A checkpoint must hold its config.json, found none in {folder}; check the folder.")
     settings = {**json.loads(path.read_text(encoding="utf-8")), "softmax_temperature": temperature}
-    temporary = path.with_suffix(".part")
-    temporary.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_json(settings, path, sort_keys=True)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

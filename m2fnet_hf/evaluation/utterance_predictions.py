@@ -1,7 +1,6 @@
 """Predictions of labelled utterances, one by one, and their file."""
 
 import json
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 from ..data.labels import label_id
 from ..dialogue_m2fnet import Dialogue
+from ..utils.files import write_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,16 +88,10 @@ def predict_records(
 
 def tee_records(records: Iterable[Record], path: Path) -> Iterator[Record]:
     """Pass records on and write each, a JSON object per line; the file is there when the last one has passed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.part")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            for record in records:
-                file.write(json.dumps(asdict(record), ensure_ascii=False) + "\n")
-                yield record
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with write_whole(path) as part, part.open("w", encoding="utf-8") as file:
+        for record in records:
+            file.write(json.dumps(asdict(record), ensure_ascii=False) + "\n")
+            yield record
 
 
 def read_records(path: Path) -> Iterator[Record]:

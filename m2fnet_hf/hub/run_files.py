@@ -4,11 +4,12 @@ import json
 import re
 import warnings
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from ..configuration_m2fnet import M2FNetConfig
+from ..utils.files import write_json
+from ..utils.hashes import sha256_files
 
 RESULTS, SETTINGS, DEV_RESULTS = "results.json", "run.json", "dev_results.json"
 RECORDS = (RESULTS, SETTINGS, DEV_RESULTS)
@@ -19,12 +20,7 @@ _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 def weights_sha256(folder: Path) -> str:
     """A hash of a checkpoint's weights, by which its results know it."""
-    digest = sha256()
-    for part in sorted(folder.glob("model*.safetensors")):
-        with part.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
+    return sha256_files(sorted(folder.glob("model*.safetensors")))
 
 
 def read_record(folder: Path, name: str) -> dict[str, Any]:
@@ -46,7 +42,7 @@ def read_record(folder: Path, name: str) -> dict[str, Any]:
 
 
 def write_record(record: Mapping[str, Any], path: Path) -> None:
-    path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(record, path)
 
 
 def publish_records(run: Path, folder: Path, repo_id: str, config: M2FNetConfig) -> None:

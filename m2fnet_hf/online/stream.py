@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from ..attention_m2fnet import M2FNetCache
 from ..dialogue_m2fnet import Utterance
 from ..pipeline_m2fnet import MultimodalEmotionPipeline
 from ..recordings.build_reader import fingerprint
+from ..utils.files import write_whole
 
 # A person's resting face is the median over so many utterances: a stream does not know the whole recording.
 RESTING_UTTERANCES = 64
@@ -90,9 +90,8 @@ class EmotionStream:
             "words": [{"text": one.text, "speaker": one.speaker} for one in self._words],
             "faces": len(self._faces),
         }
-        part = Path(path).with_name(f".part-{Path(path).name}")
-        save_file(tensors, part, {"stream": json.dumps(state), "model": self._fingerprint()})
-        os.replace(part, path)
+        with write_whole(path) as part:
+            save_file(tensors, part, {"stream": json.dumps(state), "model": self._fingerprint()})
 
     @classmethod
     def load(cls, path: str | os.PathLike, model: Any, processor: Any = None) -> "EmotionStream":

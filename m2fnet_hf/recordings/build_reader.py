@@ -3,7 +3,7 @@
 import json
 import warnings
 from collections.abc import Callable, Iterable
-from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import nn
 from ..configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
 from ..faces.registry import load_face_backend
 from ..faces.types import FaceBackend, Faces
+from ..utils.hashes import hash_parts
 from .cache import Cache
 from .reader import SAMPLING_RATE, Observer
 
@@ -132,8 +133,9 @@ class _Describing:
 
 def fingerprint(module: nn.Module, settings: Any) -> str:
     """A hash of weights and settings."""
-    digest = blake2b(json.dumps(settings, sort_keys=True, default=str).encode(), digest_size=16)
-    for name, tensor in module.state_dict().items():
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+    weights = (
+        (name.encode(), tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+        for name, tensor in module.state_dict().items()
+    )
+    described = json.dumps(settings, sort_keys=True, default=str).encode()
+    return hash_parts(chain([described], chain.from_iterable(weights)))

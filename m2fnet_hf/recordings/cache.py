@@ -1,21 +1,19 @@
 """Arrays on disk by what they were made from, so that no work is done twice and a killed run goes on where it was."""
 
-import json
 import os
 import tempfile
 import warnings
 from collections.abc import Mapping
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 from huggingface_hub.constants import HF_HOME
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-BLOCK = 1 << 20
+from ..utils.files import write_whole
+from ..utils.hashes import hash_file, hash_json
 
 
 def default_cache_dir() -> Path:
@@ -25,11 +23,7 @@ def default_cache_dir() -> Path:
 
 def content_hash(path: str | Path) -> str:
     """A hash of the file's bytes; its name and date do not count."""
-    digest = blake2b(digest_size=16)
-    with Path(path).open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+    return hash_file(path)
 
 
 def open_cache(where: str | os.PathLike | bool = True) -> "Cache":
@@ -72,13 +66,8 @@ class Cache:
             return
         path = self._path(key)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(f".{uuid4().hex}.part")
-            try:
-                save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)
-                os.replace(temporary, path)
-            finally:
-                temporary.unlink(missing_ok=True)
+            with write_whole(path, concurrent=True) as part:
+                save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, part)
         except (OSError, SafetensorError) as error:
             warnings.warn(
                 f"Nothing can be kept in {self.folder} ({error}), so the next run starts anew; give a folder that can "
@@ -89,5 +78,5 @@ class Cache:
 
     def _path(self, key: Mapping[str, Any]) -> Path:
         assert self.folder is not None
-        digest = blake2b(json.dumps(key, sort_keys=True).encode(), digest_size=16).hexdigest()
+        digest = hash_json(key)
         return self.folder / digest[:2] / f"{digest}.safetensors"

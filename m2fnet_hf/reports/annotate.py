@@ -1,6 +1,5 @@
 """A copy of a recording with a prediction drawn into it, and its sound kept."""
 
-import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -17,7 +16,8 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from .console_tables import clock
+from ..utils.files import write_whole
+from ..utils.times import clock
 from .overlay import Painter, planes_of
 
 _TICK = Fraction(1, 60_000)  # whole for the usual frame rates, and about the finest that MPEG-4 allows
@@ -58,18 +58,14 @@ def annotate_video(
     first = _first_frame(video)
     if output.exists() and output.samefile(video):
         raise ValueError(f"The output must be another file than the recording, found {output} for both; rename it.")
-    temporary = output.with_name(f".part-{output.name}")
-    try:
-        with (
-            _open(video) as source,
-            av.open(str(temporary.absolute()), "w", format="mp4", options={"movflags": "+faststart"}) as target,
-        ):
-            reader = _Reader(source)
-            for _ in progress(_copy(reader, target, first, Painter(first, result))):
-                pass
-        os.replace(temporary, output)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        write_whole(output) as part,
+        _open(video) as source,
+        av.open(str(part.absolute()), "w", format="mp4", options={"movflags": "+faststart"}) as target,
+    ):
+        reader = _Reader(source)
+        for _ in progress(_copy(reader, target, first, Painter(first, result))):
+            pass
     if problem := reader.problem(video.name):
         warnings.warn(problem, stacklevel=2)
 

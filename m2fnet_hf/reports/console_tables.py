@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..utils.times import span
+
 UNREAD = {"text": "text", "audio": "sound", "visual": "faces"}
 
 
@@ -71,16 +73,3 @@ def reads_only(modalities: Sequence[str]) -> str | None:
 def show(table: Table) -> None:
     """Print to the terminal, as wide as it is."""
     Console().print(table)
-
-
-def span(start: float | None, end: float | None) -> str:
-    """`0:01.5-0:03.0`, or what is known of it."""
-    return "-".join(clock(time) for time in (start, end) if time is not None)
-
-
-def clock(seconds: float) -> str:
-    """`M:SS.d`, or `H:MM:SS.d` from an hour on."""
-    tenths = round(seconds * 10)
-    minutes, rest = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest / 10:04.1f}" if hours else f"{minutes}:{rest / 10:04.1f}"

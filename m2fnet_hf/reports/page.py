@@ -14,7 +14,8 @@ from typing import Any, TextIO
 from urllib.parse import quote
 from uuid import uuid4
 
-from .console_tables import UNREAD, clock
+from ..utils.times import clock
+from .console_tables import UNREAD
 from .formatting import emotion, one_line, speaker_name
 from .palette import palette
 from .timeline_layout import Bar, Layout, is_timed, lay_out

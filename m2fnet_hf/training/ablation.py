@@ -1,7 +1,6 @@
 """Tables of runs that differ in a few settings, over several seeds, each beside its control that reads text alone."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -9,7 +8,6 @@ from itertools import chain, combinations
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
-from uuid import uuid4
 
 from rich.table import Table
 from rich.text import Text
@@ -18,6 +16,7 @@ from ..configuration_m2fnet import FUSIONS
 from ..dialogue_m2fnet import Dialogue
 from ..processing_m2fnet import CONTEXTS, CONTEXTS_WITH_FUTURE
 from ..recordings.dataset import with_recordings
+from ..utils.files import write_json
 from .overrides import chosen_on_dev, data_hash, override, read_yaml, run_modalities, settings_hash, with_modalities
 from .settings import RunConfig
 from .trainer import train as train_run
@@ -90,7 +89,7 @@ def ablate(
     for row in chain.from_iterable(tables.values()):
         row |= _summary(figures, row["runs"], row["control"])
     result = {"seeds": list(seeds), "tables": tables}
-    _write(result, output / "ablation.json")
+    write_json(result, output / "ablation.json", concurrent=True, default=repr)
     return result
 
 
@@ -165,7 +164,7 @@ def _figures(run: RunConfig, folder: Path, splits: Mapping[str, Sequence[Dialogu
         for split, dialogues in zip(SPLITS, seen, strict=True):
             predicted: Any = trainer.predict(dialogues, metric_key_prefix=split)
             results[split] = {metric: predicted.metrics[f"{split}_{metric}"] for metric in METRICS}
-        _write(results, file)
+        write_json(results, file, concurrent=True, default=repr)
     for unneeded in (folder / "model").glob("checkpoint-*") if keep_weights else [folder / "model"]:
         shutil.rmtree(unneeded, ignore_errors=True)
     return results
@@ -177,14 +176,6 @@ def _read(file: Path) -> dict[str, Any] | None:
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-
-
-def _write(content: Mapping[str, Any], file: Path) -> None:
-    """A JSON file that is whole or not there, whenever the process is killed and however many write it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix(f".{uuid4().hex}.part")
-    temporary.write_text(json.dumps(content, indent=2, default=repr) + "\n", encoding="utf-8")
-    os.replace(temporary, file)
 
 
 def _summary(figures: Mapping[str, Figures], keys: list[str], control: list[str] | None) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from ..losses import IGNORED
 from ..modeling_m2fnet import M2FNetForEmotionClassification
 from ..processing_m2fnet import M2FNetProcessor, check_causal
 from ..recordings.dataset import ObservedDialogues, with_recordings
+from ..utils.files import write_json
 from .collator import DialogueCollator
 from .distillation import distillation_loss, taught
 from .settings import EmotionTrainingArguments, RunConfig
@@ -164,7 +165,7 @@ def train(
     trainer.train(resume_from_checkpoint=last_checkpoint(output_dir))
     trainer.save_model()
     record = {"dataset": dataset, **asdict(run)}
-    (Path(output_dir) / "run.json").write_text(json.dumps(record, indent=2, default=str) + "\n")
+    write_json(record, Path(output_dir) / "run.json", default=str)
     figures = trainer.evaluate()
     trainer.log_metrics("dev", figures)
     trainer.save_metrics("dev", figures, combined=False)

@@ -1,6 +1,5 @@
 """What a command says, and where."""
 
-import json
 import sys
 import warnings
 from collections.abc import Iterator
@@ -37,8 +36,3 @@ def remarks() -> Iterator[list[str]]:
 
 def say(sentence: str) -> None:
     print(f"m2fnet: {sentence}", file=sys.stderr)
-
-
-def write_json(content: Any, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,6 +1,5 @@
 """Train the encoder of one modality on single utterances, before the fusion: features in which emotions lie apart."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from itertools import islice
@@ -23,6 +22,7 @@ from ...media.clip import Clip
 from ...modeling_m2fnet import M2FNetPreTrainedModel
 from ...processing_m2fnet import MODALITIES, M2FNetProcessor
 from ...recordings.dataset import with_recordings
+from ...utils.files import write_json
 from ..settings import EmotionTrainingArguments, RunConfig
 from ..trainer import EmotionTrainer, build_model, build_processor, last_checkpoint
 
@@ -366,7 +366,7 @@ def train_extractor(
         save_encoder(encoder, output)
         processor.save_pretrained(output)
         for name, content in (("run.json", asdict(run)), ("results.json", results)):
-            (Path(output) / name).write_text(json.dumps(content, indent=2, default=str) + "\n")
+            write_json(content, Path(output) / name, default=str)
     return results
 
 
