@@ -1,4 +1,4 @@
-"""`m2fnet extract | train | train-extractor | search | ablate`: from a data set to models and figures."""
+"""`m2fnet extract | train | train-extractor | search | ablate`: from a data set to models and metrics."""
 
 import argparse
 from collections.abc import Callable

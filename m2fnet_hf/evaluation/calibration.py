@@ -10,8 +10,8 @@ import numpy as np
 
 from ..dialogue_m2fnet import Dialogue
 from ..utils.files import write_json
-from .predictions import Predictions
-from .utterance_predictions import predict_records
+from .columns import PredictionColumns
+from .predictions import predict_utterances
 
 BINS = 15
 BLOCK = 4096  # utterances whose distances are computed at once
@@ -67,7 +67,7 @@ def calibrate(
     """The temperature for a `MultimodalEmotionPipeline`, which is left as it is: store it with [`set_temperature`].
 
     Args:
-        dialogues: labelled ones of the dev split, never of test; see [`predict_records`].
+        dialogues: labelled ones of the dev split, never of test; see [`predict_utterances`].
         progress: wraps the predicted dialogues, as `rich.progress.track` does.
 
     Returns:
@@ -76,7 +76,7 @@ def calibrate(
     Raises:
         ValueError: for a label that the model does not know, or where no utterance has one.
     """
-    predictions = Predictions(predict_records(pipe, dialogues, progress))
+    predictions = PredictionColumns(predict_utterances(pipe, dialogues, progress))
     labels, probabilities = predictions.labels, predictions.probabilities.astype(float)
     logits = pipe.model.config.softmax_temperature * _log(probabilities)
     temperature = fit_temperature(logits, labels)

@@ -1,4 +1,4 @@
-"""What a run says of itself (settings, figures), made fit to publish."""
+"""The files of a run (settings, metrics), made fit to publish."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from ..utils.files import write_json
 from ..utils.hashes import sha256_files
 
 RESULTS, SETTINGS, DEV_RESULTS = "results.json", "run.json", "dev_results.json"
-RECORDS = (RESULTS, SETTINGS, DEV_RESULTS)
+RUN_FILES = (RESULTS, SETTINGS, DEV_RESULTS)
 
 _LOCAL = re.compile(r"[/~]|\.{1,2}/|[A-Za-z]:[\\/]|\\\\")
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -23,8 +23,8 @@ def weights_sha256(folder: Path) -> str:
     return sha256_files(sorted(folder.glob("model*.safetensors")))
 
 
-def read_record(folder: Path, name: str) -> dict[str, Any]:
-    """A record of a run, empty where there is none.
+def read_run_file(folder: Path, name: str) -> dict[str, Any]:
+    """One of the JSON files of a run, empty where there is none.
 
     Raises:
         ValueError: for what is not a JSON object.
@@ -33,35 +33,31 @@ def read_record(folder: Path, name: str) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
-        record = None
-    if not isinstance(record, dict):
+        content = None
+    if not isinstance(content, dict):
         raise ValueError(f"{path} must hold a JSON object, found something else; write it again or remove it.")
-    return record
+    return content
 
 
-def write_record(record: Mapping[str, Any], path: Path) -> None:
-    write_json(record, path)
-
-
-def publish_records(run: Path, folder: Path, repo_id: str, config: M2FNetConfig) -> None:
-    """Copy the records, without paths of this machine and with the hash of the weights that they are about.
+def publish_run_files(run: Path, folder: Path, repo_id: str, config: M2FNetConfig) -> None:
+    """Copy these files, without paths of this machine and with the hash of the weights that they are about.
 
     Raises:
         ValueError: for results of another model.
     """
     weights = weights_sha256(run)
-    for name in RECORDS:
-        record = read_record(run, name)
-        if not record:
+    for name in RUN_FILES:
+        content = read_run_file(run, name)
+        if not content:
             continue
-        if record.get("weights", weights) != weights:
+        if content.get("weights", weights) != weights:
             raise ValueError(_not_of_this_model(run, name, "its weights were others"))
         if name == RESULTS:
-            check_results(record, config, run)
-            record["model"] = repo_id.rpartition("/")[2]
-        write_record({**without_paths(record), "weights": weights}, folder / name)
+            check_results(content, config, run)
+            content["model"] = repo_id.rpartition("/")[2]
+        write_json({**without_paths(content), "weights": weights}, folder / name)
 
 
 def check_results(results: Mapping[str, Any], config: M2FNetConfig, run: Path) -> None:

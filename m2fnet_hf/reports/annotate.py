@@ -36,7 +36,7 @@ def annotate_video(
     output: Path,
     progress: Callable[[Iterable[float]], Iterable[float]] = iter,
 ) -> None:
-    """Writes a copy of a recording with the boxes of faces, and with words and emotion while somebody speaks.
+    """Writes a copy of a recording with the boxes of faces, and with the text and emotion of what is said.
 
     The copy is an mp4, upright, with the recording's sound and the times of its frames.
 
@@ -242,7 +242,7 @@ class _EncodedSound:
     def write(self, packet: Packet) -> Iterator[Packet]:
         for frame in self.reader.decode(packet):
             if frame.pts is not None:
-                # The encoder cuts frames anew: it needs a time base of samples.
+                # The encoder cuts frames of its own: it needs a time base of samples.
                 samples = round((_seconds(frame.pts, frame) - self.reader.origin) * frame.sample_rate)
                 frame.pts, frame.time_base = samples, Fraction(1, frame.sample_rate)
             yield from self.stream.encode(frame)

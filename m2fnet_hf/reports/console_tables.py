@@ -34,22 +34,22 @@ def prediction_table(predictions: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def figures_table(figures: Mapping[str, Any]) -> Table:
+def metrics_table(metrics: Mapping[str, Any]) -> Table:
     """Each class and the averages, in per cent, with 95 % intervals over dialogues; and the calibration error."""
     table = Table(box=None, pad_edge=False)
     table.add_column("Emotion")
     for name in ("Precision", "Recall", "F1", "95 %", "Utterances"):
         table.add_column(name, justify="right", no_wrap=True)
-    intervals = figures["intervals"] or {"f1": {}}
-    for name, figure in figures["per_class"].items():
-        cells = (_per_cent(figure[key]) for key in ("precision", "recall", "f1"))
-        table.add_row(name, *cells, _interval(intervals["f1"].get(name)), str(figures["support"][name]))
+    intervals = metrics["intervals"] or {"f1": {}}
+    for name, values in metrics["per_class"].items():
+        cells = (_per_cent(values[key]) for key in ("precision", "recall", "f1"))
+        table.add_row(name, *cells, _interval(intervals["f1"].get(name)), str(metrics["support"][name]))
     table.add_section()
-    total = str(sum(figures["support"].values()))
+    total = str(sum(metrics["support"].values()))
     for name in ("weighted_f1", "macro_f1", "accuracy"):
-        row = (_per_cent(figures[name]), _interval(intervals.get(name)), total)
+        row = (_per_cent(metrics[name]), _interval(intervals.get(name)), total)
         table.add_row(name.replace("_", " "), "", "", *row)
-    table.add_row("calibration error", "", "", _per_cent(figures["calibration"]["ece"]), "", total)
+    table.add_row("calibration error", "", "", _per_cent(metrics["calibration"]["ece"]), "", total)
     return table
 
 

@@ -14,7 +14,7 @@ TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 class Bar(NamedTuple):
     """An utterance (its number, from 0) in a row, from `left` to `right`: seconds, or numbers of utterances.
 
-    Those of one row that overlap share its height: each has one of so many `lanes`.
+    Those of one row that overlap share its height: each has one of `lanes` of them.
     """
 
     number: int

@@ -22,7 +22,7 @@ from .settings import RunConfig
 from .trainer import train as train_run
 
 Grid = Mapping[str, Sequence[Mapping[str, Any]]]
-Figures = Mapping[str, Mapping[str, float]]
+Metrics = Mapping[str, Mapping[str, float]]
 
 SPLITS = ("dev", "test")
 METRICS = {"weighted_f1": "Weighted F1", "accuracy": "Accuracy", "macro_f1": "Macro F1"}
@@ -57,7 +57,7 @@ def ablate(
 
     Returns:
         `seeds` and `tables`: rows by table, each with its `overrides`, the `runs` and text-only `control` (hashes in
-        the order of the seeds), and by split and metric the `mean` and `std` of its `figures` over the seeds and of
+        the order of the seeds), and by split and metric the `mean` and `std` of its `metrics` over the seeds and of
         their `difference` to the control of the same seed. `std` is `None` for one seed, and `difference` for a run
         that does not read text.
 
@@ -85,9 +85,9 @@ def ablate(
     runs: Iterable[Any] = planned.items()
     if progress is not None:
         runs = progress(runs, description="Runs", total=len(planned))
-    figures = {key: _figures(one, output / "runs" / key, splits, keep_weights) for key, one in runs}
+    measured = {key: _measure(one, output / "runs" / key, splits, keep_weights) for key, one in runs}
     for row in chain.from_iterable(tables.values()):
-        row |= _summary(figures, row["runs"], row["control"])
+        row |= _summary(measured, row["runs"], row["control"])
     result = {"seeds": list(seeds), "tables": tables}
     write_json(result, output / "ablation.json", concurrent=True, default=repr)
     return result
@@ -141,9 +141,9 @@ def ablation_table(result: Mapping[str, Any]) -> Table:
         table.add_section()
         table.add_row(Text(name, "bold"))
         for row in rows:
-            figures = [[_cell(row["figures"][split][metric]) for split in SPLITS] for metric in METRICS]
+            metrics = [[_cell(row["metrics"][split][metric]) for split in SPLITS] for metric in METRICS]
             gains = [_cell(row["difference"][split]["weighted_f1"], "+") for split in SPLITS if row["difference"]]
-            table.add_row(Text(_name(row["overrides"])), *("\n".join(lines) for lines in (SPLITS, *figures, gains)))
+            table.add_row(Text(_name(row["overrides"])), *("\n".join(lines) for lines in (SPLITS, *metrics, gains)))
     return table
 
 
@@ -152,8 +152,8 @@ def _with_row(run: RunConfig, row: Mapping[str, Any]) -> RunConfig:
     return with_modalities(changed, row.get("modalities", run_modalities(changed)))
 
 
-def _figures(run: RunConfig, folder: Path, splits: Mapping[str, Sequence[Dialogue]], keep_weights: bool) -> Figures:
-    """The figures of a run, which is trained where they are not there yet."""
+def _measure(run: RunConfig, folder: Path, splits: Mapping[str, Sequence[Dialogue]], keep_weights: bool) -> Metrics:
+    """The metrics of a run, which is trained where they are not there yet."""
     file = folder / "results.json"
     results = _read(file)
     if results is None:
@@ -178,14 +178,14 @@ def _read(file: Path) -> dict[str, Any] | None:
         return None
 
 
-def _summary(figures: Mapping[str, Figures], keys: list[str], control: list[str] | None) -> dict[str, Any]:
-    """Over seeds, the figures of a row and their difference to its control."""
+def _summary(measured: Mapping[str, Metrics], keys: list[str], control: list[str] | None) -> dict[str, Any]:
+    """Over seeds, the metrics of a row and their difference to its control."""
     differences = None
     if control is not None:
-        pairs = [(figures[one], figures[other]) for one, other in zip(keys, control, strict=True)]
+        pairs = [(measured[one], measured[other]) for one, other in zip(keys, control, strict=True)]
         differences = _over_seeds(lambda split, metric: [one[split][metric] - two[split][metric] for one, two in pairs])
     return {
-        "figures": _over_seeds(lambda split, metric: [figures[key][split][metric] for key in keys]),
+        "metrics": _over_seeds(lambda split, metric: [measured[key][split][metric] for key in keys]),
         "difference": differences,
     }
 
@@ -209,5 +209,5 @@ def _name(overrides: Mapping[str, Any]) -> str:
 
 
 def _cell(spread: Mapping[str, Any], sign: str = "") -> str:
-    figure = f"{100 * spread['mean']:{sign}.2f}"
-    return figure if spread["std"] is None else f"{figure} ± {100 * spread['std']:.2f}"
+    value = f"{100 * spread['mean']:{sign}.2f}"
+    return value if spread["std"] is None else f"{value} ± {100 * spread['std']:.2f}"

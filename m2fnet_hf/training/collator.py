@@ -37,14 +37,14 @@ class DialogueCollator:
                 row[: len(dialogue)] = torch.tensor([label_id(u.label, self.label2id) for u in dialogue])
             batch["labels"] = labels
             if any(one.label_probabilities is not None for dialogue in dialogues for one in dialogue):
-                batch["label_probabilities"] = self._beliefs(dialogues, labels.shape)
+                batch["label_probabilities"] = self._teacher_probabilities(dialogues, labels.shape)
         return batch
 
-    def _beliefs(self, dialogues: Sequence[Dialogue], shape: Sequence[int]) -> torch.Tensor:
+    def _teacher_probabilities(self, dialogues: Sequence[Dialogue], shape: Sequence[int]) -> torch.Tensor:
         """Probabilities of the labels [B, U, C], zero where there are none."""
-        beliefs = torch.zeros(*shape, len(self.label2id or ()))
-        for row, dialogue in zip(beliefs, dialogues, strict=True):
+        probabilities = torch.zeros(*shape, len(self.label2id or ()))
+        for row, dialogue in zip(probabilities, dialogues, strict=True):
             for place, utterance in zip(row, dialogue, strict=False):
                 if utterance.label_probabilities is not None:
                     place[:] = torch.as_tensor(utterance.label_probabilities)
-        return beliefs
+        return probabilities

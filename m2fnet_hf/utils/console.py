@@ -11,7 +11,7 @@ PACKAGE = __package__.partition(".")[0]
 
 
 def progress(items: Any, description: str = "", total: float | None = None) -> Any:
-    """A bar on standard error, where somebody looks at it."""
+    """A bar on standard error, where that is a terminal."""
     from rich.console import Console
     from rich.progress import track
 

@@ -24,7 +24,7 @@ from m2fnet_hf.training.contrastive.train import (
     ExtractorTrainer,
     UtteranceCollator,
     UtteranceEmbedder,
-    neighbour_figures,
+    neighbour_metrics,
     train_extractor,
 )
 from m2fnet_hf.training.settings import RunConfig
@@ -344,10 +344,10 @@ def test_epochs_reach_the_sampler(tmp_path: Path) -> None:
 
 def test_neighbours_by_hand() -> None:
     embeddings = torch.tensor([[0.0], [1.0], [3.0], [3.5]])
-    figures = neighbour_figures(embeddings, torch.tensor([0, 0, 0, 1]))
-    assert figures["leave_one_out_accuracy"] == 0.5
-    assert figures["positive_distance"] == pytest.approx((1 + 3 + 2) / 3)
-    assert figures["negative_distance"] == pytest.approx((3.5 + 2.5 + 0.5) / 3)
+    metrics = neighbour_metrics(embeddings, torch.tensor([0, 0, 0, 1]))
+    assert metrics["leave_one_out_accuracy"] == 0.5
+    assert metrics["positive_distance"] == pytest.approx((1 + 3 + 2) / 3)
+    assert metrics["negative_distance"] == pytest.approx((3.5 + 2.5 + 0.5) / 3)
 
 
 def test_bad_settings_are_named(tmp_path: Path) -> None:

@@ -304,7 +304,7 @@ class ExtractorTrainer(EmotionTrainer):
 
     def _metrics(self, output: EvalPrediction) -> dict[str, float]:
         embeddings = nn.functional.normalize(torch.as_tensor(output.predictions).float(), dim=-1)
-        return neighbour_figures(embeddings, torch.as_tensor(output.label_ids))
+        return neighbour_metrics(embeddings, torch.as_tensor(output.label_ids))
 
 
 def train_extractor(
@@ -330,7 +330,7 @@ def train_extractor(
 
     Returns:
         `modality`, `utterances` and `skipped` (those of them that could not be read) by split, and `before` and `after`
-        training the [`neighbour_figures`] of dev and `nearest_neighbour_accuracy`, the share of dev whose nearest
+        training the [`neighbour_metrics`] of dev and `nearest_neighbour_accuracy`, the share of dev whose nearest
         neighbour in train has its label.
 
     Raises:
@@ -383,7 +383,7 @@ def save_encoder(encoder: Any, folder: str | Path) -> None:
     encoder.save_pretrained(folder)
 
 
-def neighbour_figures(embeddings: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
+def neighbour_metrics(embeddings: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
     """How well labels lie apart in embeddings [N, D].
 
     Returns:
@@ -409,7 +409,7 @@ def _measure(
     dev, dev_labels = trainer.embed(splits["dev"], progress)
     nearest = torch.cdist(dev, train).argmin(1)
     accuracy = {"nearest_neighbour_accuracy": _share_equal(train_labels[nearest], dev_labels)}
-    return accuracy | neighbour_figures(dev, dev_labels), {"train": len(train), "dev": len(dev)}
+    return accuracy | neighbour_metrics(dev, dev_labels), {"train": len(train), "dev": len(dev)}
 
 
 def _share_equal(predictions: torch.Tensor, labels: torch.Tensor) -> float:
