@@ -1,4 +1,4 @@
-"""What bfloat16 costs the embedded model on MELD, and what it gives: its own gate, apart from the exact measurements."""
+"""What bfloat16 costs the embedded model on MELD, and what it gives: its own gate, apart from `exactness`."""
 
 from functools import partial
 from pathlib import Path

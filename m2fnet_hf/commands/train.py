@@ -97,7 +97,7 @@ def _train(options: argparse.Namespace) -> None:
 
 def _train_extractor(options: argparse.Namespace) -> None:
     extractor = _needed("training.contrastive.train")
-    run = extractor.ExtractorConfig.load(options.config, options.overrides)
+    run = _needed("training.contrastive.settings").ExtractorConfig.load(options.config, options.overrides)
     with remarks():
         splits, output = read_splits(options), _output(options)
         train, dev = split_of(splits, "train"), split_of(splits, "dev")

@@ -20,7 +20,7 @@ def evaluate(
     dialogues: Iterable[Dialogue | Mapping[str, Any]],
     progress: Callable[..., Iterable[Any]] | None = None,
 ) -> dict[str, Any]:
-    """[`compute_metrics`] of what a pipeline predicts of labelled dialogues; for arguments see [`predict_utterances`]."""
+    """[`compute_metrics`] of what a pipeline predicts of labelled dialogues; arguments as of [`predict_utterances`]."""
     return compute_metrics(PredictionColumns(predict_utterances(pipe, dialogues, progress)))
 
 

@@ -2,12 +2,15 @@
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 PACKAGE = __package__.partition(".")[0]
+
+# Wraps what is gone through, as `rich.progress.track` does: `progress(items, description=..., total=...)`.
+Progress = Callable[..., Iterable[Any]]
 
 
 def progress(items: Any, description: str = "", total: float | None = None) -> Any:

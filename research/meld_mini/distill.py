@@ -51,7 +51,7 @@ def main() -> None:
 
 @dataclass
 class TeacherCollator(DialogueCollator):
-    """A batch with the outputs of its teachers: `teacher_outputs` [B, U, C + K], NaN at padding, and the `teacher` of each [B].
+    """A batch with `teacher_outputs` [B, U, C + K], NaN at padding, and the `teacher` of each dialogue [B].
 
     Dialogues that no teacher has read, such as those of dev, come without.
     """

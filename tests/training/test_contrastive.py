@@ -16,17 +16,13 @@ from m2fnet_hf import Dialogue, M2FNetConfig, M2FNetForEmotionClassification, Ut
 from m2fnet_hf.encoders_m2fnet import build_encoder, load_encoder
 from m2fnet_hf.faces.types import Faces
 from m2fnet_hf.media.clip import Frame
-from m2fnet_hf.training.contrastive.train import (
-    BalancedSampler,
-    Example,
-    ExtractorConfig,
-    ExtractorSettings,
-    ExtractorTrainer,
-    UtteranceCollator,
-    UtteranceEmbedder,
-    neighbour_metrics,
-    train_extractor,
-)
+from m2fnet_hf.training.contrastive.embedder import UtteranceEmbedder
+from m2fnet_hf.training.contrastive.examples import Example, UtteranceCollator
+from m2fnet_hf.training.contrastive.neighbours import neighbour_metrics
+from m2fnet_hf.training.contrastive.sampler import BalancedSampler
+from m2fnet_hf.training.contrastive.settings import ExtractorConfig, ExtractorSettings
+from m2fnet_hf.training.contrastive.train import train_extractor
+from m2fnet_hf.training.contrastive.trainer import ExtractorTrainer
 from m2fnet_hf.training.settings import RunConfig
 from m2fnet_hf.training.trainer import build_model, build_processor
 
