@@ -6,7 +6,7 @@ from typing import Any
 
 from ..hub.load import add_model, load_pipeline
 from ..registration import DEFAULT_CHECKPOINT
-from ..utils.console import progress, remarks
+from ..utils.console import progress, remarks, show
 from ..utils.files import write_json
 from .data import add_data, dataset_name, read_splits, split_of
 from .train import TRAIN_EXTRA
@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
 
 def _evaluate(options: argparse.Namespace) -> None:
     from ..hub.run_files import weights_sha256
-    from ..reports.console_tables import metrics_table, show
+    from ..reports.console_tables import metrics_table
 
     try:
         from ..evaluation.columns import PredictionColumns

@@ -71,7 +71,8 @@ def _growing() -> Iterator[Callable[[Sequence[dict[str, Any]], int], None]]:
     from rich.console import Console
     from rich.live import Live
 
-    from ..reports.console_tables import prediction_table, show
+    from ..reports.console_tables import prediction_table
+    from ..utils.console import show
 
     console = Console()
     if not console.is_terminal:

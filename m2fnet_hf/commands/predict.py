@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..hub.load import add_model, load_pipeline, model_name
-from ..utils.console import progress, remarks, say
+from ..utils.console import progress, remarks, say, show
 
 
 def add(commands: Any) -> None:
@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from ..reports.console_tables import prediction_table, show
+    from ..reports.console_tables import prediction_table
     from ..reports.result import build_result, summary
 
     transcript, recording = _inputs(options)

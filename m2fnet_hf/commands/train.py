@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..utils.console import progress, remarks, say
+from ..utils.console import progress, remarks, say, show
 from .data import add_data, dataset_name, read_splits, split_of
 
 TRAIN_EXTRA = "pip install 'm2fnet-hf[train]'"
@@ -126,7 +126,7 @@ def _search(options: argparse.Namespace) -> None:
 
 
 def _ablate(options: argparse.Namespace) -> None:
-    from ..reports.console_tables import show
+    from ..reports.console_tables import ablation_table
 
     ablation, run = _needed("training.ablation"), _run(options)
     grid = ablation.default_grid(run) if options.grid is None else ablation.load_grid(options.grid)
@@ -135,7 +135,7 @@ def _ablate(options: argparse.Namespace) -> None:
     splits, output = read_splits(options), _output(options)
     parts = [split_of(splits, name) for name in ("train", "dev", "test")]
     result = ablation.ablate(run, grid, *parts, output, seeds=range(options.seeds), progress=progress)
-    show(ablation.ablation_table(result))
+    show(ablation_table(result))
     print(f"\nWritten to {output / 'ablation.json'}")
 
 

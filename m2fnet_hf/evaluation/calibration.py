@@ -2,16 +2,20 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..dialogue_m2fnet import Dialogue
+from ..utils.console import Progress
 from ..utils.files import write_json
 from .columns import PredictionColumns
 from .predictions import predict_utterances
+
+if TYPE_CHECKING:
+    from ..pipeline_m2fnet import MultimodalEmotionPipeline
 
 BINS = 15
 BLOCK = 4096  # utterances whose distances are computed at once
@@ -60,9 +64,9 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def calibrate(
-    pipe: Any,
+    pipe: "MultimodalEmotionPipeline",
     dialogues: Iterable[Dialogue | Mapping[str, Any]],
-    progress: Callable[..., Iterable[Any]] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """The temperature for a `MultimodalEmotionPipeline`, which is left as it is: store it with [`set_temperature`].
 

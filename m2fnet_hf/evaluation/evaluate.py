@@ -1,12 +1,13 @@
 """A pipeline's predictions against the labels of dialogues."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..dialogue_m2fnet import Dialogue
 from ..processing_m2fnet import MODALITIES
+from ..utils.console import Progress
 from .bootstrap import bootstrap_intervals
 from .breakdown import by_modalities, by_position, by_speaker
 from .calibration import calibration_metrics
@@ -14,20 +15,23 @@ from .columns import PredictionColumns
 from .metrics import emotion_metrics
 from .predictions import predict_utterances
 
+if TYPE_CHECKING:
+    from ..pipeline_m2fnet import MultimodalEmotionPipeline
+
 
 def evaluate(
-    pipe: Any,
+    pipe: "MultimodalEmotionPipeline",
     dialogues: Iterable[Dialogue | Mapping[str, Any]],
-    progress: Callable[..., Iterable[Any]] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """[`compute_metrics`] of what a pipeline predicts of labelled dialogues; arguments as of [`predict_utterances`]."""
     return compute_metrics(PredictionColumns(predict_utterances(pipe, dialogues, progress)))
 
 
 def compare_labels(
-    pipes: dict[str, Any],
+    pipes: Mapping[str, "MultimodalEmotionPipeline"],
     dialogues: Sequence[Dialogue],
-    progress: Callable[..., Iterable[Any]] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, dict[str, float]]:
     """What several pipelines predict of labelled dialogues.
 

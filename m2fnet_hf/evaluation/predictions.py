@@ -2,14 +2,18 @@
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..data.labels import label_id
 from ..dialogue_m2fnet import Dialogue
+from ..utils.console import Progress
 from ..utils.files import write_whole
+
+if TYPE_CHECKING:
+    from ..pipeline_m2fnet import MultimodalEmotionPipeline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +51,9 @@ class UtterancePrediction:
 
 
 def predict_utterances(
-    pipe: Any,
+    pipe: "MultimodalEmotionPipeline",
     dialogues: Iterable[Dialogue | Mapping[str, Any]],
-    progress: Callable[..., Iterable[Any]] | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[UtterancePrediction]:
     """What a `MultimodalEmotionPipeline` predicts of labelled dialogues, while no more than a batch of them is held.
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ PIPELINE_TAGS = {"visual": "video-classification", "audio": "audio-classificatio
 TAGS = ["m2fnet", "emotion-recognition-in-conversation"]
 
 
-def write_card(folder: Path, repo_id: str, written: str = "", license: str | None = None, tags: Any = ()) -> None:
+def write_card(
+    folder: Path, repo_id: str, written: str = "", license: str | None = None, tags: Sequence[str] | None = None
+) -> None:
     """Render the card of a folder that is to be uploaded.
 
     Args:

@@ -5,7 +5,7 @@ import shutil
 import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Protocol
 
 from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import RemoteEntryNotFoundError
@@ -63,8 +63,15 @@ def _check_run(run: Path) -> None:
             raise FileNotFoundError(f"A run to push must hold {pattern}, found none in {run}; {hint}.")
 
 
+class Savable(Protocol):
+    """A model, processor or pipeline."""
+
+    def save_pretrained(self, save_directory: Path, **kwargs: Any) -> Any:
+        """Write its files to a folder."""
+
+
 def push_part(
-    part: Any,
+    part: Savable,
     repo_id: str,
     *,
     commit_message: str | None = None,
@@ -79,7 +86,7 @@ def push_part(
     """Upload a model, processor or pipeline with its code; a model with its card.
 
     Args:
-        part: what has `save_pretrained`.
+        part: a model, processor or pipeline.
         repo_id, commit_message, commit_description, private, token, revision, create_pr, tags: as in the library.
         saving: for `save_pretrained`.
     """

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ..utils.times import span
 
+METRIC_NAMES = {"weighted_f1": "Weighted F1", "accuracy": "Accuracy", "macro_f1": "Macro F1"}
 UNREAD = {"text": "text", "audio": "sound", "visual": "faces"}
 
 
@@ -53,6 +53,38 @@ def metrics_table(metrics: Mapping[str, Any]) -> Table:
     return table
 
 
+def ablation_table(result: Mapping[str, Any]) -> Table:
+    """The rows of an ablation, mean and deviation over seeds in per cent; the last column is of weighted F1."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("Row")
+    table.add_column("Split")
+    for name in (*METRIC_NAMES.values(), "F1 over text"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, rows in result["tables"].items():
+        table.add_section()
+        table.add_row(Text(name, "bold"))
+        for row in rows:
+            splits = list(row["metrics"])
+            metrics = [[_spread(row["metrics"][split][metric]) for split in splits] for metric in METRIC_NAMES]
+            gains = [_spread(row["difference"][split]["weighted_f1"], "+") for split in splits if row["difference"]]
+            table.add_row(Text(_change(row["overrides"])), *("\n".join(lines) for lines in (splits, *metrics, gains)))
+    return table
+
+
+def _change(overrides: Mapping[str, Any]) -> str:
+    """What a row changes, in words."""
+    words = [
+        " + ".join(value) if name == "modalities" else f"{name.rpartition('.')[2]} {value}"
+        for name, value in overrides.items()
+    ]
+    return ", ".join(words) or "as it is"
+
+
+def _spread(spread: Mapping[str, Any], sign: str = "") -> str:
+    value = f"{100 * spread['mean']:{sign}.2f}"
+    return value if spread["std"] is None else f"{value} ± {100 * spread['std']:.2f}"
+
+
 def _per_cent(share: float) -> str:
     return f"{100 * share:.2f}"
 
@@ -68,8 +100,3 @@ def reads_only(modalities: Sequence[str]) -> str | None:
         return None
     read = " and ".join(UNREAD[modality] for modality in modalities)
     return f"This model reads {read} only: no prediction rests on {' or '.join(unread)}."
-
-
-def show(table: Table) -> None:
-    """Print to the terminal, as wide as it is."""
-    Console().print(table)

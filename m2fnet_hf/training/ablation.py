@@ -9,13 +9,11 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from rich.table import Table
-from rich.text import Text
-
 from ..configuration_m2fnet import FUSIONS
 from ..dialogue_m2fnet import Dialogue
 from ..processing_m2fnet import CONTEXTS, CONTEXTS_WITH_FUTURE
 from ..recordings.dataset import with_recordings
+from ..utils.console import Progress
 from ..utils.files import write_json
 from .overrides import chosen_on_dev, data_hash, override, read_yaml, run_modalities, settings_hash, with_modalities
 from .settings import RunConfig
@@ -25,7 +23,7 @@ Grid = Mapping[str, Sequence[Mapping[str, Any]]]
 Metrics = Mapping[str, Mapping[str, float]]
 
 SPLITS = ("dev", "test")
-METRICS = {"weighted_f1": "Weighted F1", "accuracy": "Accuracy", "macro_f1": "Macro F1"}
+METRICS = ("weighted_f1", "accuracy", "macro_f1")
 # What the paper varies from 1 to 6.
 COUNTS = range(1, 7)
 
@@ -39,7 +37,7 @@ def ablate(
     output: str | Path,
     seeds: Sequence[int] = (0, 1, 2),
     keep_weights: bool = False,
-    progress: Callable[..., Iterable[Any]] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Train every row of a grid once per seed, choose its epoch on dev, and read test once.
 
@@ -130,23 +128,6 @@ def load_grid(path: str | Path) -> dict[str, list[dict[str, Any]]]:
     return grid
 
 
-def ablation_table(result: Mapping[str, Any]) -> Table:
-    """What [`ablate`] returns, mean and deviation over seeds in per cent; the last column is that of weighted F1."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("Row")
-    table.add_column("Split")
-    for name in (*METRICS.values(), "F1 over text"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name, rows in result["tables"].items():
-        table.add_section()
-        table.add_row(Text(name, "bold"))
-        for row in rows:
-            metrics = [[_cell(row["metrics"][split][metric]) for split in SPLITS] for metric in METRICS]
-            gains = [_cell(row["difference"][split]["weighted_f1"], "+") for split in SPLITS if row["difference"]]
-            table.add_row(Text(_name(row["overrides"])), *("\n".join(lines) for lines in (SPLITS, *metrics, gains)))
-    return table
-
-
 def _with_row(run: RunConfig, row: Mapping[str, Any]) -> RunConfig:
     changed = override(run, {name: value for name, value in row.items() if name != "modalities"})
     return with_modalities(changed, row.get("modalities", run_modalities(changed)))
@@ -197,17 +178,3 @@ def _over_seeds(values: Callable[[str, str], list[float]]) -> dict[str, dict[str
 
 def _spread(values: Sequence[float]) -> dict[str, float | None]:
     return {"mean": mean(values), "std": stdev(values) if len(values) > 1 else None}
-
-
-def _name(overrides: Mapping[str, Any]) -> str:
-    """What a row changes, in words."""
-    words = [
-        " + ".join(value) if name == "modalities" else f"{name.rpartition('.')[2]} {value}"
-        for name, value in overrides.items()
-    ]
-    return ", ".join(words) or "as it is"
-
-
-def _cell(spread: Mapping[str, Any], sign: str = "") -> str:
-    value = f"{100 * spread['mean']:{sign}.2f}"
-    return value if spread["std"] is None else f"{value} ± {100 * spread['std']:.2f}"

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from ..data.labels import label_id
 from ..dialogue_m2fnet import Dialogue
 from ..losses import IGNORED
+from ..processing_m2fnet import M2FNetProcessor
 
 
 @dataclass
@@ -16,7 +16,7 @@ class DialogueCollator:
     """A batch of dialogues to the model's inputs.
 
     Args:
-        processor: an `M2FNetProcessor`.
+        processor: of the model.
         modalities: those that the model reads (`config.modalities`).
         label2id: index of each label; without it the batch has no `labels`.
 
@@ -24,7 +24,7 @@ class DialogueCollator:
         ValueError: for a label that is not in `label2id`.
     """
 
-    processor: Any
+    processor: M2FNetProcessor
     modalities: Sequence[str]
     label2id: Mapping[str, int] | None = None
 

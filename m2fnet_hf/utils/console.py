@@ -5,7 +5,10 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 PACKAGE = __package__.partition(".")[0]
 
@@ -20,6 +23,13 @@ def progress(items: Any, description: str = "", total: float | None = None) -> A
 
     console = Console(stderr=True)
     return track(items, description, total, console=console, disable=not console.is_terminal)
+
+
+def show(table: "RenderableType") -> None:
+    """Print what rich can render to the terminal, as wide as it is."""
+    from rich.console import Console
+
+    Console().print(table)
 
 
 @contextmanager

@@ -12,10 +12,10 @@ import pytest
 from rich.console import Console
 
 from m2fnet_hf import Dialogue, M2FNetConfig, M2FNetForEmotionClassification, Utterance
+from m2fnet_hf.reports.console_tables import ablation_table
 from m2fnet_hf.training.ablation import (
     METRICS,
     ablate,
-    ablation_table,
     default_grid,
     load_grid,
 )
