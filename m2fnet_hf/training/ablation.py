@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ..configuration_m2fnet import FUSIONS
+from ..context_m2fnet import CONTEXTS, CONTEXTS_WITH_FUTURE
 from ..dialogue_m2fnet import Dialogue
-from ..processing_m2fnet import CONTEXTS, CONTEXTS_WITH_FUTURE
 from ..recordings.dataset import with_recordings
 from .overrides import chosen_on_dev, data_hash, override, read_yaml, run_modalities, settings_hash, with_modalities
 from .settings import RunConfig
@@ -161,7 +161,8 @@ def _figures(run: RunConfig, folder: Path, splits: Mapping[str, Sequence[Dialogu
         trainer = train_run(run, splits["train"], splits["dev"], folder / "model")
         results = {"settings": asdict(run)}
         asked = [splits[split] for split in SPLITS]
-        seen = with_recordings(asked, trainer.model, trainer.processing_class, run.media)
+        trained: Any = trainer
+        seen = with_recordings(asked, trained.model, trained.processing_class, run.media)
         for split, dialogues in zip(SPLITS, seen, strict=True):
             predicted: Any = trainer.predict(dialogues, metric_key_prefix=split)
             results[split] = {metric: predicted.metrics[f"{split}_{metric}"] for metric in METRICS}
