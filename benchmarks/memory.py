@@ -48,7 +48,7 @@ def prediction(model: Any, path: Path, seconds: float) -> Callable[[], Any]:
     pipe: Any = pipeline(TASK, model=model, processor=processor, device="cpu")
     starts = np.arange(0, seconds, UTTERANCE).tolist()
     said = [{"text": "7 8 9", "start": start, "end": min(start + UTTERANCE, seconds)} for start in starts]
-    return lambda: pipe({"video": path, "utterances": said}, faces="opencv", cache=False)
+    return lambda: pipe({"recording": path, "utterances": said}, faces="opencv", cache=False)
 
 
 def _predict(path: Path, seconds: float) -> Callable[[], Any]:

@@ -23,7 +23,7 @@ from ..hub.load import load_pipeline, model_name
 from ..media.clip import Clip
 from ..online.live import in_real_time, live
 from ..pipeline_m2fnet import MultimodalEmotionPipeline
-from ..recordings.build_reader import observer_for
+from ..recordings.build_reader import build_reader
 from ..recordings.transcribe import transcribe
 from ..reports.console_tables import UNREAD, reads_only
 from ..reports.formatting import emotion, one_line, speaker_name
@@ -163,7 +163,7 @@ class App:
         """The timeline, the modalities, the reports, the table's rows and the visitor's folder."""
         with answered():
             with remarks() as said:
-                observed = self._observed(recording, transcript, rows, progress)
+                observed = self._observed(recording, transcript, rows, progress, said)
                 answers: Any = self.pipe(observed, return_attentions=True)
                 withheld = self._withheld(observed)
             source = Path(recording or transcript or "conversation")
@@ -189,7 +189,7 @@ class App:
     ) -> list[Utterance]:
         """The utterances, with what the model reads of the recording."""
         with answered(), remarks() as said:
-            observed = self._observed(recording, transcript, rows, progress)
+            observed = self._observed(recording, transcript, rows, progress, said)
         warn(said)
         return observed
 
@@ -209,7 +209,12 @@ class App:
                     yield gr.skip(), _frame(page, LATEST), visitor
 
     def _observed(
-        self, recording: str | None, transcript: str | None, rows: list[list[Any]], progress: gr.Progress
+        self,
+        recording: str | None,
+        transcript: str | None,
+        rows: list[list[Any]],
+        progress: gr.Progress,
+        problems: list[str],
     ) -> list[Utterance]:
         def track(items: Iterable[Any], description: str = "", total: float | None = None) -> Iterable[Any]:
             return progress.tqdm(items, description, total)
@@ -227,8 +232,9 @@ class App:
             )
         dialogue = Dialogue(utterances)
         if recording is not None:
-            observe = observer_for(self.pipe.model, self.pipe.processor, self.faces, progress=track)
-            dialogue = observe(dialogue, recording)
+            reader = build_reader(self.pipe.model, self.pipe.processor, self.faces, progress=track)
+            dialogue, found = reader(dialogue, recording)
+            problems += found
         return list(dialogue)
 
     def _withheld(self, observed: list[Utterance]) -> dict[str, Any]:

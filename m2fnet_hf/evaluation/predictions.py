@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data.labels import label_id
-from ..dialogue_m2fnet import Dialogue
+from ..dialogue_m2fnet import Dialogue, EmotionPrediction
 from ..utils.console import Progress
 from ..utils.files import write_whole
 
@@ -69,7 +69,7 @@ def predict_utterances(
     """
     label_ids = pipe.model.config.label_ids
     checked = _checked(dialogues, label_ids)
-    predicted: Iterable[list[dict[str, Any]]]
+    predicted: Iterable[list[EmotionPrediction]]
     beside: Iterator[Dialogue]
     if isinstance(dialogues, Sequence):
         # An hour of predictions is not lost to a typo in the last dialogue.
@@ -146,7 +146,7 @@ def _dequeued(waiting: deque[Dialogue]) -> Iterator[Dialogue]:
 
 
 def _predictions(
-    number: int, dialogue: Dialogue, answers: list[dict[str, Any]], names: list[str]
+    number: int, dialogue: Dialogue, answers: list[EmotionPrediction], names: list[str]
 ) -> Iterator[UtterancePrediction]:
     for position, (utterance, answer) in enumerate(zip(dialogue, answers, strict=True), start=1):
         if utterance.label is not None:

@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,7 @@ class Cache:
     """Dictionaries of arrays by key, safe to use from several processes at once.
 
     An entry is written to a temporary file that then takes its place, so it is whole or not there. A folder that
-    cannot be written to is a warning and no error: the work is done, but not kept.
+    cannot be written to is a problem and no error: the work is done, but not kept.
 
     Args:
         folder: made when the first entry is written; `None` keeps nothing.
@@ -45,6 +44,12 @@ class Cache:
 
     def __init__(self, folder: str | os.PathLike | None) -> None:
         self.folder = None if folder is None else Path(folder)
+        self._problems: list[str] = []
+
+    def take_problems(self) -> list[str]:
+        """What could not be kept since this was last asked, a sentence each."""
+        problems, self._problems = self._problems, []
+        return problems
 
     @property
     def scratch(self) -> Path:
@@ -57,7 +62,7 @@ class Cache:
             return None
         try:
             return load_file(self._path(key))
-        except (OSError, SafetensorError):  # not there, or spoilt by something that is not us
+        except (OSError, SafetensorError):  # not there, or spoilt from outside
             return None
 
     def save(self, arrays: Mapping[str, np.ndarray], **key: Any) -> None:
@@ -69,10 +74,9 @@ class Cache:
             with write_whole(path, concurrent=True) as part:
                 save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, part)
         except (OSError, SafetensorError) as error:
-            warnings.warn(
-                f"Nothing can be kept in {self.folder} ({error}), so the next run starts anew; give a folder that can "
-                "be written to.",
-                stacklevel=2,
+            self._problems.append(
+                f"Nothing can be kept in {self.folder} ({error}), so the next run starts from the beginning; give a "
+                "folder that can be written to."
             )
             self.folder = None
 

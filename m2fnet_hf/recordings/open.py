@@ -21,8 +21,8 @@ def open_source(
     """A dialogue, and its recording where it has one.
 
     Args:
-        source: path or URL of a transcript, or of a recording, or a dictionary of `video` with `transcript` (path or
-            URL) or `utterances`.
+        source: path or URL of a transcript, or of a recording, or a dictionary of `recording` with `transcript` (path
+            or URL) or `utterances`.
         asr: name of a speech recognition model, or the library's pipeline with one, for a recording without transcript.
         cache: keeps what it understood.
         progress: wraps the listening, as `rich.progress.track` does.
@@ -37,10 +37,10 @@ def open_source(
         path = fetch(source, cache)
         if path.suffix.lower() in FORMATS:
             return read_transcript(path), None
-        source = {"video": path}
-    recording = fetch(source["video"], cache)
+        source = {"recording": path}
+    recording = fetch(source["recording"], cache)
     if "utterances" in source:
-        return Dialogue(source["utterances"], id=source.get("id")), recording
+        return Dialogue.from_any(source), recording
     if source.get("transcript") is not None:
         return read_transcript(fetch(source["transcript"], cache)), recording
     if not recording.exists():

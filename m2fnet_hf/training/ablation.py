@@ -10,8 +10,8 @@ from statistics import mean, stdev
 from typing import Any
 
 from ..configuration_m2fnet import FUSIONS
+from ..context_m2fnet import CONTEXTS, CONTEXTS_WITH_FUTURE
 from ..dialogue_m2fnet import Dialogue
-from ..processing_m2fnet import CONTEXTS, CONTEXTS_WITH_FUTURE
 from ..recordings.dataset import with_recordings
 from ..utils.console import Progress
 from ..utils.files import write_json
@@ -141,7 +141,8 @@ def _measure(run: RunConfig, folder: Path, splits: Mapping[str, Sequence[Dialogu
         trainer = train_run(run, splits["train"], splits["dev"], folder / "model")
         results = {"settings": asdict(run)}
         asked = [splits[split] for split in SPLITS]
-        seen = with_recordings(asked, trainer.model, trainer.processing_class, run.media)
+        trained: Any = trainer
+        seen = with_recordings(asked, trained.model, trained.processing_class, run.media)
         for split, dialogues in zip(SPLITS, seen, strict=True):
             predicted: Any = trainer.predict(dialogues, metric_key_prefix=split)
             results[split] = {metric: predicted.metrics[f"{split}_{metric}"] for metric in METRICS}

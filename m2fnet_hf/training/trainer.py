@@ -30,7 +30,7 @@ from ..features.extract import check_features
 from ..losses import IGNORED
 from ..modeling_m2fnet import M2FNetForEmotionClassification
 from ..processing_m2fnet import M2FNetProcessor, check_causal
-from ..recordings.dataset import ObservedDialogues, with_recordings
+from ..recordings.dataset import RecordedDialogues, with_recordings
 from ..utils.files import write_json
 from .collator import DialogueCollator
 from .distillation import distillation_loss, with_teacher_probabilities
@@ -53,8 +53,8 @@ class EmotionTrainer(Trainer):
         model: M2FNetForEmotionClassification,
         args: EmotionTrainingArguments,
         processor: M2FNetProcessor,
-        train_dataset: Sequence[Dialogue] | ObservedDialogues,
-        eval_dataset: Sequence[Dialogue] | ObservedDialogues,
+        train_dataset: Sequence[Dialogue] | RecordedDialogues,
+        eval_dataset: Sequence[Dialogue] | RecordedDialogues,
         **kwargs: Any,
     ) -> None:
         self.args: EmotionTrainingArguments
