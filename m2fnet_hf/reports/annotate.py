@@ -17,6 +17,7 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from ..media.clip import open_container
 from .console_tables import clock
 from .overlay import Painter, planes_of
 
@@ -61,7 +62,7 @@ def annotate_video(
     temporary = output.with_name(f".part-{output.name}")
     try:
         with (
-            _open(video) as source,
+            open_container(video) as source,
             av.open(str(temporary.absolute()), "w", format="mp4", options={"movflags": "+faststart"}) as target,
         ):
             reader = _Reader(source)
@@ -74,14 +75,9 @@ def annotate_video(
         warnings.warn(problem, stacklevel=2)
 
 
-def _open(video: Path) -> InputContainer:
-    # Absolute, since FFmpeg takes what comes before a colon for a protocol; tags may be in any encoding.
-    return av.open(str(video.absolute()), metadata_errors="replace")
-
-
 def _first_frame(video: Path) -> VideoFrame:
     try:
-        with _open(video) as source:
+        with open_container(video) as source:
             return next(source.decode(_picture_stream(source)))
     except FileNotFoundError:
         raise FileNotFoundError(f"A recording must be a file, found none at {video}; check the path.") from None
