@@ -15,7 +15,6 @@ import pytest
 
 if find_spec("torch") is not None:
     import torch
-    import torchvision_operators  # noqa: F401  before transformers, which looks whether torchvision works
     import transformers
 
 ROOT = Path(__file__).parent.parent
@@ -32,6 +31,17 @@ class Conversation(NamedTuple):
     transcript: Path
     turns: list[tuple[str, str]]
     times: list[tuple[float, float]]
+
+
+def pytest_report_header() -> str:
+    """Which package is tested: `make test-wheel` wants the installed one."""
+    import m2fnet_hf
+
+    folder = Path(m2fnet_hf.__file__).parent
+    wanted = os.environ.get("M2FNET_FROM")
+    if wanted is not None and not folder.is_relative_to(Path(wanted).resolve()):
+        raise pytest.UsageError(f"The package of {wanted} is to be tested, found the one in {folder}.")
+    return f"m2fnet_hf: {folder}"
 
 
 @pytest.fixture(autouse=True)
