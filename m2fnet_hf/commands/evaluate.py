@@ -11,19 +11,32 @@ from ..utils.files import write_json
 from .data import add_data, dataset_name, read_splits, split_of
 from .train import TRAIN_EXTRA
 
+EVALUATE = (
+    "Compare a model's labels with those of a data set: F1 and accuracy with bootstrap intervals over dialogues, "
+    "calibration, and the same by speaker, by position and by which modalities were there."
+)
+CALIBRATE = (
+    "Fit one temperature that divides the model's logits, so that its probabilities say how often it is right. Labels "
+    "stay as they are."
+)
+
 
 def add(commands: Any) -> None:
     """Add the two commands."""
-    evaluate = commands.add_parser("evaluate", help="measure a model")
+    evaluate = commands.add_parser("evaluate", help="measure a model", description=EVALUATE)
     add_data(evaluate)
-    evaluate.add_argument("--split", choices=("train", "dev", "test"), default="test", help="default: test")
+    evaluate.add_argument(
+        "--split", choices=("train", "dev", "test"), default="test", help="which part of the data (test)"
+    )
     evaluate.add_argument("--output", type=Path, metavar="FILE", help="write the metrics to this JSON file")
     evaluate.add_argument("--predictions", type=Path, metavar="FILE", help="write each prediction, as JSON lines")
     evaluate.add_argument("--figures", type=Path, metavar="FOLDER", help="draw pictures of the metrics there")
     add_model(evaluate)
     evaluate.set_defaults(command=_evaluate)
 
-    calibrate = commands.add_parser("calibrate", help="fit a model's temperature on dev and store it in the model")
+    calibrate = commands.add_parser(
+        "calibrate", help="fit a model's temperature on dev and store it in the model", description=CALIBRATE
+    )
     add_data(calibrate)
     calibrate.add_argument("--model", type=Path, required=True, metavar="FOLDER", help="the model that is changed")
     calibrate.add_argument("--output", type=Path, metavar="FILE", help="write the metrics to this JSON file")

@@ -11,10 +11,17 @@ from ..dialogue_m2fnet import EmotionPrediction
 from ..hub.load import add_model, load_pipeline, model_name
 from ..utils.console import remarks, say
 
+DESCRIPTION = (
+    "Play a conversation and label each utterance when it was said. A causal model's labels stay, those of others may "
+    "change with what follows. Ctrl-C ends it and keeps what was labelled."
+)
+
 
 def add(commands: Any) -> None:
     """Add the command."""
-    live = commands.add_parser("live", help="label the utterances of a conversation as it is played")
+    live = commands.add_parser(
+        "live", help="label the utterances of a conversation as it is played", description=DESCRIPTION
+    )
     live.add_argument("source", help="recording, or transcript without one: path or URL")
     live.add_argument("--transcript", metavar="FILE", help="of the recording: SRT, VTT, csv or JSON, path or URL")
     add_model(live)

@@ -9,10 +9,17 @@ from typing import Any
 from ..hub.load import add_model, load_pipeline, model_name
 from ..utils.console import progress, remarks, say, show
 
+PREDICT = (
+    "Label each utterance of a recording with its emotion. What is said comes from a transcript or from speech "
+    "recognition; a transcript alone is enough. What cannot be read is left out, counted and named on standard error; "
+    "the status is 1 where no prediction could be made."
+)
+ANNOTATE = "Draw the predictions of `m2fnet predict --output` into a copy of their video, as subtitles and face boxes."
+
 
 def add(commands: Any) -> None:
     """Add the two commands."""
-    predict = commands.add_parser("predict", help="label the utterances of a conversation")
+    predict = commands.add_parser("predict", help="label the utterances of a conversation", description=PREDICT)
     predict.add_argument("source", help="recording, or transcript without one: path or URL")
     predict.add_argument("--transcript", metavar="FILE", help="of the recording: SRT, VTT, csv or JSON, path or URL")
     predict.add_argument("--asr", metavar="NAME", help="speech recognition model, for a recording without transcript")
@@ -28,7 +35,9 @@ def add(commands: Any) -> None:
     predict.add_argument("--no-cache", dest="cache", action="store_false", help="keep nothing")
     predict.set_defaults(command=_predict, parser=predict)
 
-    annotate = commands.add_parser("annotate", help="draw predictions into a copy of their recording")
+    annotate = commands.add_parser(
+        "annotate", help="draw predictions into a copy of their recording", description=ANNOTATE
+    )
     annotate.add_argument("result", type=Path, help="JSON file that `m2fnet predict` wrote")
     annotate.add_argument("--recording", type=Path, metavar="FILE", help="default: the one that the file names")
     annotate.add_argument("--video", type=Path, dest="recording", help=argparse.SUPPRESS)  # its former name

@@ -23,6 +23,8 @@ from av.video.stream import VideoStream
 
 from ..utils.times import clock
 
+# Tags may be in any encoding; from PyAV 19 on none of them is refused.
+_ANY_TAGS: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "surrogateescape"}
 # Containers round time stamps, Matroska to the millisecond: a frame is due from half of that before its stamp on.
 _ROUNDING = 0.0005
 # Sound this far from where it is due follows a gap: more than rounding, less than the packet that a gap lacks at least
@@ -115,7 +117,7 @@ class Clip:
         times, spans = sorted(set(times)), list(spans)
         if not ((times and self.has_video) or (spans and self.has_audio)):
             return
-        with self._open() as container:
+        with open_container(self.path) as container:
             packets, video, audio = _Packets(container), _video(container), _audio(container)
             readers: dict[int, _FrameReader | _SoundReader] = {}
             if times and video is not None:
@@ -152,12 +154,8 @@ class Clip:
         pieces = list(self.read(spans=[(start, end)], sampling_rate=sampling_rate))
         return pieces[0].samples if pieces and isinstance(pieces[0], Sound) else None
 
-    def _open(self) -> InputContainer:
-        # Absolute, since FFmpeg takes what comes before a colon for a protocol; tags may be in any encoding.
-        return av.open(str(self.path.absolute()), metadata_errors="replace")
-
     def _describe(self) -> None:
-        with self._open() as container:
+        with open_container(self.path) as container:
             video, audio = _video(container), _audio(container)
             if video is None and audio is None:
                 self._note_not_a_recording("there is neither video nor sound in it")
@@ -167,7 +165,7 @@ class Clip:
             if video is not None:
                 self.width, self.height = _upright_size(container, video)
         if self.duration is None:
-            with self._open() as container:
+            with open_container(self.path) as container:
                 packets = _Packets(container)
                 deque(packets, maxlen=0)
                 self.duration = packets.end
@@ -198,6 +196,16 @@ class Clip:
         sentence = f"{self.path.name} {problem}"
         if sentence not in self.problems:
             self.problems.append(sentence)
+
+
+def open_container(path: Path) -> InputContainer:
+    """A file for reading, by any of the PyAV releases that the package allows.
+
+    Raises:
+        av.FFmpegError: where FFmpeg finds no recording in it.
+    """
+    # Absolute, since FFmpeg takes what comes before a colon for a protocol.
+    return av.open(str(path.absolute()), **_ANY_TAGS)
 
 
 def sample_times(rate: float, spans: Iterable[tuple[float, float]]) -> list[float]:

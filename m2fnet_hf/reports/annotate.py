@@ -16,6 +16,7 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from ..media.clip import open_container
 from ..utils.files import write_whole
 from ..utils.times import clock
 from .overlay import Painter, planes_of
@@ -60,7 +61,7 @@ def annotate_video(
         raise ValueError(f"The output must be another file than the recording, found {output} for both; rename it.")
     with (
         write_whole(output) as part,
-        _open(video) as source,
+        open_container(video) as source,
         av.open(str(part.absolute()), "w", format="mp4", options={"movflags": "+faststart"}) as target,
     ):
         reader = _Reader(source)
@@ -70,14 +71,9 @@ def annotate_video(
         warnings.warn(problem, stacklevel=2)
 
 
-def _open(video: Path) -> InputContainer:
-    # Absolute, since FFmpeg takes what comes before a colon for a protocol; tags may be in any encoding.
-    return av.open(str(video.absolute()), metadata_errors="replace")
-
-
 def _first_frame(video: Path) -> VideoFrame:
     try:
-        with _open(video) as source:
+        with open_container(video) as source:
             return next(source.decode(_picture_stream(source)))
     except FileNotFoundError:
         raise FileNotFoundError(f"A recording must be a file, found none at {video}; check the path.") from None

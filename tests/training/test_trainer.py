@@ -263,7 +263,6 @@ def test_own_features_labels_and_modalities_need_a_config_alone(tmp_path: Path) 
 
 PROCESSES = """
 import json, sys; sys.path[:0] = {paths!r}
-import torchvision_operators
 from collections import deque
 from pathlib import Path
 from test_trainer import corpus, run
