@@ -350,7 +350,7 @@ def _rows(utterances: Iterable[Any]) -> list[list[Any]]:
 
 def _recording() -> gr.File:
     recording = gr.File(label=f"Video or sound, up to {LARGEST_UPLOAD.upper()}", height=140, elem_id="recording")
-    with gr.Accordion("UtterancePrediction it now", open=False):
+    with gr.Accordion("Record it now", open=False):
         mirror = gr.WebcamOptions(mirror=False)
         camera = gr.Video(label="Camera", sources=["webcam"], include_audio=True, webcam_options=mirror)
         microphone = gr.Audio(label="Microphone", sources=["microphone"], type="filepath")
