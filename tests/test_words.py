@@ -21,7 +21,7 @@ RETIRED = {
     r"\basking\b|\broads?\b": "query, branch",
     r"\bbelie(?:f|fs|ve|ves|ved)\b|\btaught\b": "teacher_probabilities, with_teacher_probabilities",
     r"\bfigures_of\b|\bclass_figures\b|\bneighbour_figures\b|\bfigures_table\b|\bwrite_figures\b": "metrics, plots",
-    r"\bRecord\b|\b(?:predict|tee|read)_records\b": "UtterancePrediction",
+    r"(?:class|import|:|->|,|\[) ?Record\b|\bRecord\(|\b(?:predict|tee|read)_records\b": "UtterancePrediction",
     r"\btraining[./](?:extractor|extraction)\b": "training/contrastive, features/extract",
     r"\bhub[./](?:records|facts)\b": "hub/run_files, hub/card_fields",
     r"\bevaluation[./](?:figures|records)\b": "evaluation/metrics, reports/plots",
