@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from m2fnet_hf import M2FNetForEmotionClassification
-from m2fnet_hf.modeling_m2fnet import M2FNetAttention, sinusoidal_positions
+from m2fnet_hf.attention_m2fnet import M2FNetAttention
+from m2fnet_hf.modeling_m2fnet import sinusoidal_positions
 
 from . import workload
 from .figures import at_least, at_most, told
@@ -86,9 +87,9 @@ class PaddedCore(nn.Module):
         """Logits [B, U, C]."""
         place = sinusoidal_positions(torch.arange(utterance_mask.shape[1]), self.config.hidden_size)
         states = []
-        for modality, road in self.modalities.items():
-            hidden = road.activation(road.projection(road.norm(features[f"{modality}_features"]))) + place
-            for layer in road.layers:
+        for modality, branch in self.modalities.items():
+            hidden = branch.activation(branch.projection(branch.norm(features[f"{modality}_features"]))) + place
+            for layer in branch.layers:
                 inner = layer.attention_norm(hidden + layer.attention(hidden, hidden, hidden, ~utterance_mask))
                 hidden = hidden + layer.feed_forward_norm(inner + layer.feed_forward(inner))
             states.append(hidden)

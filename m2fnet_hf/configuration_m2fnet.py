@@ -184,8 +184,8 @@ class M2FNetConfig(_KnownKeywordsConfig):
         fusion_includes_text: keep F_T in the concatenation of a fusion module (figure 3 of the paper, not its text).
         face_pooling: shorthand for `visual_config.face_pooling`.
         num_blocks: blocks an encoder's output is averaged into before the projection; 1 is the mean.
-        causal: an utterance sees itself and its past only.
-        attention_window: an utterance sees at most this many neighbours on each side; `None` is all of them.
+        causal: an utterance attends to itself and its past only.
+        attention_window: an utterance attends to at most this many neighbours on each side; `None` is all of them.
         speaker_embeddings: add a learned vector per speaker index of the dialogue.
         num_speakers: size of that table; further speakers get no vector.
         modality_dropout: probability in training that a present modality of an utterance is withheld; one always stays.

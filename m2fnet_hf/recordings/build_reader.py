@@ -114,8 +114,8 @@ class _Hearing:
         utterances = [{"audio": sound, "sampling_rate": SAMPLING_RATE} for sound in sounds]
         inputs = self.processor([utterances], modalities=["audio"]).to(self.model.device)
         with torch.inference_mode():
-            features = self.model.base_model.get_audio_features(inputs["input_values"], inputs["audio_attention_mask"])
-        return features[0].float().cpu().numpy()
+            output = self.model.base_model.get_audio_features(inputs["input_values"], inputs["audio_attention_mask"])
+        return output.pooler_output[0].float().cpu().numpy()
 
 
 class _Describing:

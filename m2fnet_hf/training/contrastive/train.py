@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import nn
 from torch.utils.data import DataLoader, Sampler
 from transformers import AutoModel, EvalPrediction, PreTrainedModel, set_seed
@@ -17,7 +16,7 @@ from transformers import AutoModel, EvalPrediction, PreTrainedModel, set_seed
 from ...configuration_m2fnet import M2FNetConfig
 from ...data.labels import label_id
 from ...dialogue_m2fnet import Dialogue, Utterance
-from ...encoders_m2fnet import M2FNetVisualEncoder, encode_audio, encode_faces, encode_text
+from ...encoders_m2fnet import encode_audio, encode_faces, encode_text
 from ...losses import IGNORED, TripletLoss, emotion_loss, triplet_loss
 from ...media.clip import Clip
 from ...modeling_m2fnet import M2FNetPreTrainedModel
@@ -95,9 +94,7 @@ class UtteranceEmbedder(M2FNetPreTrainedModel):
 
     accepts_loss_kwargs = False  # its loss is a mean over each batch
 
-    def __init__(
-        self, config: M2FNetConfig, encoder: PreTrainedModel | M2FNetVisualEncoder, settings: ExtractorSettings
-    ) -> None:
+    def __init__(self, config: M2FNetConfig, encoder: PreTrainedModel, settings: ExtractorSettings) -> None:
         super().__init__(config)
         (self.modality,) = config.modalities
         self.embedding = nn.Linear(config.feature_sizes[self.modality], settings.embedding_size)
@@ -371,11 +368,7 @@ def train_extractor(
 
 
 def save_encoder(encoder: Any, folder: str | Path) -> None:
-    """Save an encoder for `AutoModel.from_pretrained`, or one of faces as a [`M2FNetVisualConfig`] and its weights."""
-    if isinstance(encoder, M2FNetVisualEncoder):
-        encoder.config.save_pretrained(folder)
-        save_file(encoder.state_dict(), Path(folder) / "model.safetensors", metadata={"format": "pt"})
-        return
+    """Save an encoder for `AutoModel.from_pretrained`."""
     if encoder.config.is_encoder_decoder:  # AutoModel loads both halves
         whole = AutoModel.from_config(encoder.config)
         whole.get_encoder().load_state_dict(encoder.state_dict())
