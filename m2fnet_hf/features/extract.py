@@ -365,10 +365,12 @@ def _encoded(dialogue: Dialogue, model: "M2FNetForEmotionClassification", proces
     with torch.inference_mode():
         if "input_ids" in inputs:
             tokens = inputs["input_ids"], inputs["attention_mask"], inputs["pooling_mask"]
-            _fill(found, "text_features", base.get_text_features(*tokens), inputs["pooling_mask"])
+            _fill(found, "text_features", base.get_text_features(*tokens).pooler_output, inputs["pooling_mask"])
         if "input_values" in inputs:
             sound = inputs["input_values"], inputs["audio_attention_mask"]
-            _fill(found, "audio_features", base.get_audio_features(*sound), inputs["audio_attention_mask"])
+            _fill(
+                found, "audio_features", base.get_audio_features(*sound).pooler_output, inputs["audio_attention_mask"]
+            )
     return Dialogue([_completed(*pair, model.config) for pair in zip(dialogue, found, strict=True)], id=dialogue.id)
 
 
