@@ -8,7 +8,7 @@ import tiny
 import torch
 from transformers import pipeline
 
-from m2fnet_hf import M2FNetForEmotionClassification
+from m2fnet_hf import M2FNetForEmotionClassification, MultimodalEmotionPipeline
 from m2fnet_hf.registration import TASK
 
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")
