@@ -459,8 +459,8 @@ class M2FNetModel(M2FNetPreTrainedModel):
                 for a cache with a model that is not causal or with several dialogues.
         """
         inputs = {
-            "text": _by_dialogue(utterance_mask, input_ids, attention_mask, pooling_mask),
-            "audio": _by_dialogue(utterance_mask, input_values, audio_attention_mask),
+            "text": by_dialogue(utterance_mask, input_ids, attention_mask, pooling_mask),
+            "audio": by_dialogue(utterance_mask, input_values, audio_attention_mask),
             "visual": (*self._faces(action_units, action_units_mask, appearance, appearance_mask), face_areas),
         }
         cached = {
@@ -829,7 +829,7 @@ class M2FNetForEmotionClassification(M2FNetPreTrainedModel):
         return M2FNetEmotionOutput(loss=loss, logits=logits, **details)
 
 
-def _by_dialogue(utterance_mask: torch.Tensor | None, *tensors: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
+def by_dialogue(utterance_mask: torch.Tensor | None, *tensors: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
     """Rows of utterances [B * U, ...] to dialogues [B, U, ...]; one dialogue without a mask."""
     shape = (1, -1) if utterance_mask is None else utterance_mask.shape
     return tuple(

@@ -20,9 +20,12 @@ from ..encoders_m2fnet import (
     micro_batches,
     split_rows,
 )
-from ..modeling_m2fnet import M2FNetEmotionOutput
+from ..modeling_m2fnet import M2FNetEmotionOutput, by_dialogue
 from ..processing_m2fnet import MODALITIES
 from .graphs import FUSION, encoder_name
+
+# What may come with utterances as rows, as the library's own call of the processor gives it.
+ROWS = ("input_ids", "attention_mask", "pooling_mask", "input_values", "audio_attention_mask")
 
 Tensors = dict[str, torch.Tensor]
 
@@ -80,6 +83,8 @@ class OnnxEmotionModel:
             raise ValueError("An exported model gives no attentions, found `output_attentions`; ask the torch model.")
         real = utterance_mask.bool()
         given = {name: value for name, value in inputs.items() if value is not None}
+        rows = [name for name in ROWS if name in given]
+        given |= zip(rows, by_dialogue(real, *(given[name] for name in rows)), strict=True)
         feed = {"utterance_mask": real}
         for modality in self.config.modalities:
             feed[f"{modality}_features"], feed[f"{modality}_features_mask"] = self._features(modality, given, real)
