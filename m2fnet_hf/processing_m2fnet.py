@@ -104,6 +104,7 @@ class M2FNetProcessor(ProcessorMixin, M2FNetHubMixin):
     """
 
     valid_processor_kwargs = M2FNetProcessorKwargs  # type: ignore[assignment]
+    push_to_hub = M2FNetHubMixin.push_to_hub  # `ProcessorMixin` has a copy of its own
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ import tiny
 import torch
 from transformers import pipeline
 
-from m2fnet_hf import M2FNetForEmotionClassification
+from m2fnet_hf import M2FNetForEmotionClassification, MultimodalEmotionPipeline
 from m2fnet_hf.registration import TASK
 
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")
@@ -122,6 +122,30 @@ def test_a_pipeline_runs_on_it(pair: tuple, context: str) -> None:
     for answer, expected in zip(ours(tiny.dialogue(3)), theirs(tiny.dialogue(3)), strict=True):
         assert answer["scores"] == pytest.approx(expected["scores"], abs=1e-5)
         assert answer["modalities"] == expected["modalities"]
+
+
+def test_the_library_finds_it_in_its_folder(pair: tuple, tmp_path: Path) -> None:
+    model, _, folder = pair
+    for pipe in (pipeline(TASK, model=str(folder)), MultimodalEmotionPipeline.from_pretrained(folder)):
+        assert isinstance(pipe, MultimodalEmotionPipeline)
+        assert isinstance(pipe.model, OnnxEmotionModel)
+        assert pipe.device.type == "cpu"
+    torchs = pipeline(TASK, model=model, processor=tiny.processor(), device="cpu")
+    for answer, expected in zip(pipe(tiny.dialogue(2)), torchs(tiny.dialogue(2)), strict=True):
+        assert answer["scores"] == pytest.approx(expected["scores"], abs=1e-5)
+    empty = tmp_path / "empty"
+    model.config.save_pretrained(empty)
+    tiny.processor().save_pretrained(empty)
+    with pytest.raises(ValueError, match=r"An exported model must be a folder with fusion\.onnx"):
+        pipeline(TASK, model=str(empty))
+
+
+def test_the_librarys_own_call_runs_on_it(pair: tuple) -> None:
+    model, runner, _ = pair
+    sound = torch.randn(2, 3000, generator=torch.Generator().manual_seed(0)).numpy()
+    rows = tiny.processor()(text=["go", "go home now"], audio=list(sound), sampling_rate=16_000)
+    with torch.no_grad():
+        torch.testing.assert_close(runner(**rows).logits, model(**rows).logits, atol=TOLERANCE, rtol=0)
 
 
 def test_it_hears_recordings_as_torch_does(pair: tuple, recording: Path) -> None:
