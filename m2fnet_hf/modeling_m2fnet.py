@@ -439,7 +439,9 @@ class M2FNetModel(M2FNetPreTrainedModel):
         Args:
             input_ids, attention_mask: tokens and which are real [B, U, T]. No real token: the utterance has no text.
             pooling_mask: the tokens of the utterance itself [B, U, T], without context; default: all real ones.
-            input_values, audio_attention_mask: sound at 16 kHz and which samples are real [B, U, S].
+            input_values, audio_attention_mask: sound at 16 kHz and which samples are real [B, U, S]. Tokens and sound
+                may also come with utterances as rows, [B * U, ...], as the library's own call of the processor gives
+                them.
             action_units, action_units_mask: [B, U, F, P, A] and which faces are real [B, U, F, P].
             appearance, appearance_mask: appearance features of the faces [B, U, F, P, E], likewise.
             face_areas: share of the frame [B, U, F, P]; needed for `face_pooling="area"`.
@@ -457,8 +459,8 @@ class M2FNetModel(M2FNetPreTrainedModel):
                 for a cache with a model that is not causal or with several dialogues.
         """
         inputs = {
-            "text": (input_ids, attention_mask, pooling_mask),
-            "audio": (input_values, audio_attention_mask),
+            "text": _by_dialogue(utterance_mask, input_ids, attention_mask, pooling_mask),
+            "audio": _by_dialogue(utterance_mask, input_values, audio_attention_mask),
             "visual": (*self._faces(action_units, action_units_mask, appearance, appearance_mask), face_areas),
         }
         cached = {
@@ -825,6 +827,14 @@ class M2FNetForEmotionClassification(M2FNetPreTrainedModel):
             )
         details = {name: value for name, value in output.items() if name != "last_hidden_state"}
         return M2FNetEmotionOutput(loss=loss, logits=logits, **details)
+
+
+def _by_dialogue(utterance_mask: torch.Tensor | None, *tensors: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
+    """Rows of utterances [B * U, ...] to dialogues [B, U, ...]; one dialogue without a mask."""
+    shape = (1, -1) if utterance_mask is None else utterance_mask.shape
+    return tuple(
+        rows.reshape(*shape, rows.shape[-1]) if rows is not None and rows.dim() == 2 else rows for rows in tensors
+    )
 
 
 def _utterance_mask(mask: torch.Tensor | None, inputs: list[tuple[torch.Tensor | None, ...]]) -> torch.Tensor:

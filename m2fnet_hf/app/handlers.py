@@ -15,7 +15,7 @@ from ..dialogue_m2fnet import Dialogue, Utterance
 from ..media.clip import Clip
 from ..online.live import in_real_time, live
 from ..pipeline_m2fnet import MultimodalEmotionPipeline
-from ..recordings.build_reader import observer_for
+from ..recordings.build_reader import build_reader
 from ..recordings.transcribe import transcribe
 from ..reports.console_tables import UNREAD
 from ..reports.formatting import one_line
@@ -60,7 +60,7 @@ class Handlers:
         """The timeline, the modalities, the reports, the table's rows and the visitor's folder."""
         with answered():
             with remarks() as said:
-                observed = self._observed(recording, transcript, rows, progress)
+                observed = self._read(recording, transcript, rows, progress, said)
                 answers: Any = self.pipe(observed, return_attentions=True)
                 withheld = self._withheld(observed)
             source = Path(recording or transcript or "conversation")
@@ -86,7 +86,7 @@ class Handlers:
     ) -> list[Utterance]:
         """The utterances, with what the model reads of the recording."""
         with answered(), remarks() as said:
-            observed = self._observed(recording, transcript, rows, progress)
+            observed = self._read(recording, transcript, rows, progress, said)
         warn(said)
         return observed
 
@@ -105,8 +105,13 @@ class Handlers:
                     (page,) = write_reports(result, folder, f"live-{step}", ["html"])
                     yield gr.skip(), _frame(page, LATEST), visitor
 
-    def _observed(
-        self, recording: str | None, transcript: str | None, rows: list[list[Any]], progress: gr.Progress
+    def _read(
+        self,
+        recording: str | None,
+        transcript: str | None,
+        rows: list[list[Any]],
+        progress: gr.Progress,
+        problems: list[str],
     ) -> list[Utterance]:
         def track(items: Iterable[Any], description: str = "", total: float | None = None) -> Iterable[Any]:
             return progress.tqdm(items, description, total)
@@ -124,8 +129,9 @@ class Handlers:
             )
         dialogue = Dialogue(utterances)
         if recording is not None:
-            observe = observer_for(self.pipe.model, self.pipe.processor, self.faces, progress=track)
-            dialogue = observe(dialogue, recording)
+            reader = build_reader(self.pipe.model, self.pipe.processor, self.faces, progress=track)
+            dialogue, found = reader(dialogue, recording)
+            problems += found
         return list(dialogue)
 
     def _withheld(self, observed: list[Utterance]) -> dict[str, Any]:

@@ -77,10 +77,10 @@ def _compare_on_meld(options: argparse.Namespace, pipes: dict[str, Any]) -> None
     from ..evaluation.evaluate import compare_labels
 
     dialogues = read_meld(options.meld, names=(options.split,))[options.split]
-    for name, figures in compare_labels(pipes, dialogues, progress).items():
+    for name, metrics in compare_labels(pipes, dialogues, progress).items():
         print(
-            f"MELD {options.split}, {name}: weighted F1 {100 * figures['weighted_f1']:.2f}, "
-            f"{100 * figures['agreement']:.1f} % of the labels of single precision"
+            f"MELD {options.split}, {name}: weighted F1 {100 * metrics['weighted_f1']:.2f}, "
+            f"{100 * metrics['agreement']:.1f} % of the labels of single precision"
         )
 
 

@@ -1,4 +1,4 @@
-"""`m2fnet extract | train | train-extractor | search | ablate`: from a data set to models and figures."""
+"""`m2fnet extract | train | train-extractor | search | ablate`: from a data set to models and metrics."""
 
 import argparse
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..utils.console import progress, remarks, say
+from ..utils.console import progress, remarks, say, show
 from .data import add_data, dataset_name, read_splits, split_of
 from .presets import preset
 
@@ -145,7 +145,7 @@ def _train(options: argparse.Namespace) -> None:
 
 def _train_extractor(options: argparse.Namespace) -> None:
     extractor = _needed("training.contrastive.train")
-    run = extractor.ExtractorConfig.load(options.config, options.overrides)
+    run = _needed("training.contrastive.settings").ExtractorConfig.load(options.config, options.overrides)
     with remarks():
         splits, output = read_splits(options), _output(options)
         train, dev = split_of(splits, "train"), split_of(splits, "dev")
@@ -174,7 +174,7 @@ def _search(options: argparse.Namespace) -> None:
 
 
 def _ablate(options: argparse.Namespace) -> None:
-    from ..reports.console_tables import show
+    from ..reports.console_tables import ablation_table
 
     ablation, run = _needed("training.ablation"), _run(options)
     grid = ablation.default_grid(run) if options.grid is None else ablation.load_grid(options.grid)
@@ -183,7 +183,7 @@ def _ablate(options: argparse.Namespace) -> None:
     splits, output = read_splits(options), _output(options)
     parts = [split_of(splits, name) for name in ("train", "dev", "test")]
     result = ablation.ablate(run, grid, *parts, output, seeds=range(options.seeds), progress=progress)
-    show(ablation.ablation_table(result))
+    show(ablation_table(result))
     print(f"\nWritten to {output / 'ablation.json'}")
 
 

@@ -1,8 +1,7 @@
 """One's own dialogues: a csv or JSON lines, recordings and features in a folder."""
 
-import csv
-import io
 import json
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from ..dialogue_m2fnet import FACE_FIELDS, FEATURES, Dialogue
-from .splits import SPLITS, split_dialogues
+from .delimited import Sheet, read_sheet, whole_numbers
+from .encoding import read_text, shown
+from .splits import SPLIT_NAMES, SPLITS, split_dialogues, split_name
+from .times import Time, find_unit, read_time
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -104,30 +106,48 @@ def _read(folder: Path) -> _Splits:
     splits: _Splits = {}
     for path in tables:
         _read_csv(path, splits)
-    for path in lines:
-        splits.setdefault(path.stem if path.stem in SPLITS else "train", []).extend(_read_jsonl(path))
+    _read_lines(lines, splits)
     if not any(splits.values()):
         raise ValueError(f"{', '.join(path.name for path in (*tables, *lines))} must hold one utterance, found none.")
     return splits
 
 
+def _read_lines(paths: Sequence[Path], splits: _Splits) -> None:
+    """JSON lines by the split that their file's name says; those of a single file of another name are `train`."""
+    for path in paths:
+        split = split_name(path.stem)
+        if split is None and len(paths) > 1:
+            raise ValueError(
+                f"{shown(path)} must be named after its split, one of {', '.join(SPLIT_NAMES)}, found none of them; "
+                "rename it."
+            )
+        splits.setdefault(split or "train", []).extend(_read_jsonl(path))
+
+
 def _read_csv(path: Path, splits: _Splits) -> None:
-    text = path.read_text(encoding="utf-8-sig")
-    header = text.partition("\n")[0]
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
-    columns = reader.fieldnames or ["nothing"]
-    if "dialogue" not in columns:
+    name = shown(path)
+    text = read_text(path)
+    sheet = read_sheet(text, name, COLUMNS)
+    if sheet is None or "dialogue" not in sheet.columns:
+        names = (sheet.names if sheet else []) or ["nothing"]
         raise ValueError(
-            f"{path.name} must have the column dialogue (and may have {', '.join(COLUMNS[1:])}), found "
-            f"{', '.join(columns)}; rename its columns."
+            f"{name} must have the column dialogue (and may have {', '.join(COLUMNS[1:])}), found {', '.join(names)}; "
+            "rename its columns."
         )
+    _tell_keys_from_text(sheet)
+    if sheet.unused:
+        warnings.warn(f"{name}: the columns {', '.join(sheet.unused)} were not used.", stacklevel=5)
+    times = _times(name, sheet)
+    keys = {role: whole_numbers([sheet.cell(row, role) for row in sheet.rows]) for role in ("dialogue", "utterance")}
     drafts: dict[tuple[str, str], _Draft] = {}
-    for row in reader:
+    for place, row in enumerate(sheet.rows):
         try:
-            values = _values(row)
-            split, dialogue, recording = (values.pop(name) for name in ("split", "dialogue", "recording"))
+            values: dict[str, Any] = {role: sheet.cell(row, role) for role in COLUMNS}
+            values |= {role: cells[place] for role, cells in keys.items()} | times[place]
+            split, dialogue = _split_and_dialogue(values)
+            recording = values.pop("recording")
             if (split, dialogue) not in drafts:
-                drafts[split, dialogue] = _Draft(f"{path.name}, dialogue {dialogue}", dialogue, recording, [])
+                drafts[split, dialogue] = _Draft(f"{name}, dialogue {dialogue}", dialogue, recording, [])
                 splits.setdefault(split, []).append(drafts[split, dialogue])
             draft = drafts[split, dialogue]
             if recording != draft.recording:
@@ -137,42 +157,71 @@ def _read_csv(path: Path, splits: _Splits) -> None:
                 )
             draft.utterances.append({"id": values.pop("utterance"), **values})
         except ValueError as error:
-            raise ValueError(f"{path.name}, line {reader.line_num}: {error}") from None
+            raise ValueError(f"{name}, line {row.line}: {error}") from None
 
 
-def _values(row: Mapping[str | None, Any]) -> dict[str, Any]:
-    if None in row:
-        raise ValueError(f"a row must have a value per column, found {len(row[None])} more; quote its text.")
-    values: dict[str, Any] = {name: (row.get(name) or "").strip() or None for name in COLUMNS}
-    values["split"] = values["split"] or "train"
-    if values["dialogue"] is None:
+def _tell_keys_from_text(sheet: Sheet) -> None:
+    """A column `utterance` is a key where `text` is there too, or where it holds nothing but numbers."""
+    name = sheet.columns["text"][0] if "text" in sheet.columns else ""
+    if name.casefold() == "utterance" and all((sheet.cell(row, "text") or "0").isdecimal() for row in sheet.rows):
+        sheet.columns["utterance"] = sheet.columns.pop("text")
+
+
+def _times(name: str, sheet: Sheet) -> list[dict[str, float | None]]:
+    """Start and end of each row, in seconds."""
+    roles = ("start", "end")
+    read: list[list[Time | None]] = []
+    for row in sheet.rows:
+        times: list[Time | None] = []
+        for role in roles:
+            try:
+                times.append(read_time(sheet.cell(row, role) or ""))
+            except ValueError:
+                found = sheet.cell(row, role)
+                raise ValueError(
+                    f"{name}, line {row.line}: `{role}` must be in seconds, found {found!r:.60}; correct it."
+                ) from None
+        read.append(times)
+    units = (sheet.columns[role][1].unit for role in roles if role in sheet.columns)
+    lengths = [len(sheet.cell(row, "text") or "") for row in sheet.rows]
+    try:
+        unit = find_unit([(start, end) for start, end in read], lengths, next(units, None))
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    return [{role: unit.to_seconds(time) for role, time in zip(roles, times, strict=True)} for times in read]
+
+
+def _split_and_dialogue(values: dict[str, Any]) -> tuple[str, str]:
+    """The split and dialogue of a row, which it then no longer holds."""
+    named, dialogue = values.pop("split") or "train", values.pop("dialogue")
+    if dialogue is None:
         raise ValueError("a row must name its dialogue, found none; fill it in.")
-    if values["split"] not in SPLITS:
-        raise ValueError(f"a split must be one of {', '.join(SPLITS)}, found {values['split']!r}; correct it.")
-    for name in ("start", "end"):
-        try:
-            values[name] = None if values[name] is None else float(values[name])
-        except ValueError:
-            raise ValueError(f"`{name}` must be in seconds, found {values[name]!r}; correct it.") from None
-    return values
+    split = SPLIT_NAMES.get(named.casefold())
+    if split is None:
+        raise ValueError(
+            f"a split must be one of {', '.join(SPLITS)} (dev may be called val, valid, validation or eval), found "
+            f"{named!r}; correct it."
+        )
+    return split, dialogue
 
 
 def _read_jsonl(path: Path) -> Iterator[_Draft]:
+    name = shown(path)
     # Not by `splitlines`, which takes some characters of a text for ends of lines.
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:
             source = json.loads(line)
-        except ValueError as error:
-            raise ValueError(f"{path.name}, line {number} must be valid JSON: {error}; correct it.") from None
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{name}, line {number} must be valid JSON: {error}; correct it.") from None
         utterances = source.get("utterances") if isinstance(source, dict) else None
         if not isinstance(utterances, list) or not all(isinstance(one, dict) for one in utterances):
             raise ValueError(
-                f"{path.name}, line {number} must be an object with a list of `utterances`, each an object, found "
+                f"{name}, line {number} must be an object with a list of `utterances`, each an object, found "
                 f"{line[:40]!r}; see `Utterance` for the form."
             )
-        yield _Draft(f"{path.name}, line {number}", source.get("id"), source.get("recording"), utterances)
+        yield _Draft(f"{name}, line {number}", source.get("id"), source.get("recording"), utterances)
 
 
 def _attach_features(folder: Path, splits: _Splits) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..dialogue_m2fnet import Dialogue
+from .encoding import read_text
 from .splits import split_dialogues
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def _turn(match: re.Match) -> dict[str, Any]:
 
 def _lines(path: Path, pattern: re.Pattern, opening: str) -> Iterator[re.Match]:
     """The lines of turns; the files hold comments and what nobody timed as well."""
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if match := pattern.match(line):
             yield match
         elif line.startswith(opening):

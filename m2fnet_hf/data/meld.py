@@ -1,6 +1,6 @@
 """MELD (Poria et al., 2019): the official csv files and clips to dialogues."""
 
-import csv
+import re
 import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..dialogue_m2fnet import Dialogue, Utterance
+from .delimited import read_sheet
+from .encoding import read_text, shown
 from .splits import SPLITS
+from .times import Unit, read_time
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -17,6 +20,7 @@ COLUMNS = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID", "St
 # As MELD's authors number them in their baseline; alphabetical order would swap labels with everybody else's models.
 MELD_SENTIMENTS = ("neutral", "positive", "negative")
 TARGETS = {"emotion": "Emotion", "sentiment": "Sentiment"}
+ROLES = ("text", "speaker", "start", "end", "label", "id", "dialogue")
 CLIP_FOLDERS = {"train": "train_splits", "dev": "dev_splits_complete", "test": "output_repeated_splits_test"}
 # Clips that show nothing of their row, by split, dialogue and utterance, and why.
 BROKEN_CLIPS = {
@@ -107,27 +111,27 @@ def read_meld_csv(
         ValueError: naming missing columns, or the line of a broken row.
     """
     path = Path(path)
-    with path.open(encoding="utf-8-sig", newline="", errors="surrogateescape") as file:
-        reader = csv.DictReader(file)
-        columns = dict.fromkeys((*COLUMNS, label_column))
-        missing = [column for column in columns if column not in (reader.fieldnames or ())]
-        if missing:
-            raise ValueError(
-                f"{path.name} must have the columns of MELD's csv files, found no {', '.join(missing)} among "
-                f"{', '.join(reader.fieldnames or ['none'])}."
-            )
-        dialogues: dict[int, dict[int, Utterance]] = {}
-        for row in reader:
-            try:
-                dialogue, utterance = int(row["Dialogue_ID"]), int(row["Utterance_ID"])
-                rows = dialogues.setdefault(dialogue, {})
-                if utterance in rows:
-                    raise ValueError(f"dialogue {dialogue} holds utterance {utterance} twice; keys must be unique.")
-                rows[utterance] = _utterance(row, path.name, _label(row[label_column], labels))
-            except (AttributeError, KeyError, TypeError, ValueError) as error:
-                raise ValueError(f"{path.name}, line {reader.line_num}: {error}") from None
+    columns = dict.fromkeys((*COLUMNS, label_column))
+    sheet = read_sheet(read_text(path), shown(path), ROLES)
+    names = [] if sheet is None else sheet.names
+    missing = [column for column in columns if column not in names]
+    if sheet is None or missing:
+        raise ValueError(
+            f"{shown(path)} must have the columns of MELD's csv files, found no {', '.join(missing)} among "
+            f"{', '.join(names) or 'none'}."
+        )
+    dialogues: dict[int, dict[int, Utterance]] = {}
+    for row in sheet.rows:
+        try:
+            dialogue, utterance = (_key(row.cells, column) for column in ("Dialogue_ID", "Utterance_ID"))
+            rows = dialogues.setdefault(dialogue, {})
+            if utterance in rows:
+                raise ValueError(f"dialogue {dialogue} holds utterance {utterance} twice; keys must be unique.")
+            rows[utterance] = _utterance(row.cells, shown(path), _label(row.cells[label_column], labels))
+        except ValueError as error:
+            raise ValueError(f"{shown(path)}, line {row.line}: {error}") from None
     if not dialogues:
-        raise ValueError(f"{path.name} must hold one utterance at least, found only its header.")
+        raise ValueError(f"{shown(path)} must hold one utterance at least, found only its header.")
     return [Dialogue([rows[key] for key in sorted(rows)], id=dialogue) for dialogue, rows in sorted(dialogues.items())]
 
 
@@ -179,9 +183,8 @@ def _warn_of_repeats(splits: Mapping[str, Sequence[Dialogue]]) -> None:
         )
 
 
-def _utterance(row: dict[str, str], name: str, label: str | None) -> Utterance:
-    start: float | None = _seconds(row["StartTime"])
-    end: float | None = _seconds(row["EndTime"])
+def _utterance(row: Mapping[str, str], name: str, label: str | None) -> Utterance:
+    start, end = (_seconds(row, column) for column in ("StartTime", "EndTime"))
     if start is not None and end is not None and start > end:
         # The text is right where a cut is not: keep the row and do without its times.
         warnings.warn(
@@ -194,10 +197,18 @@ def _utterance(row: dict[str, str], name: str, label: str | None) -> Utterance:
         text=_repair(row["Utterance"]),
         speaker=row["Speaker"].strip() or None,
         label=label,
-        id=int(row["Utterance_ID"]),
+        id=_key(row, "Utterance_ID"),
         start=start,
         end=end,
     )
+
+
+def _key(row: Mapping[str, str], column: str) -> int:
+    """A key, also as Excel or pandas write it, `0.0`."""
+    cell = row[column].strip()
+    if not re.fullmatch(r"\d+(?:[.,]0+)?", cell):
+        raise ValueError(f"{column} must be a whole number, found {cell!r:.40}; correct it.")
+    return int(re.split("[.,]", cell)[0])
 
 
 def _label(name: str, labels: Sequence[str] | None) -> str | None:
@@ -207,18 +218,15 @@ def _label(name: str, labels: Sequence[str] | None) -> str | None:
     return label
 
 
-def _seconds(time: str) -> float:
+def _seconds(row: Mapping[str, str], column: str) -> float | None:
     """`HH:MM:SS,mmm` to seconds."""
-    clock, _, fraction = time.strip().replace(".", ",").partition(",")
-    hours, minutes, seconds = clock.split(":")
-    return int(hours) * 3600 + int(minutes) * 60 + int(seconds) + float(f"0.{fraction or 0}")
+    try:
+        time = read_time(row[column])
+    except ValueError as error:
+        raise ValueError(f"{column}: {error}") from None
+    return None if time is None else Unit().to_seconds(time)
 
 
 def _repair(text: str) -> str:
-    """Text with the cp1252 bytes of derived copies (as themselves or as C1 control characters) made readable."""
-    return "".join(
-        bytes([ord(character) & 0xFF]).decode("cp1252", "ignore")
-        if 0x80 <= ord(character) <= 0x9F or 0xDC80 <= ord(character) <= 0xDCFF
-        else character
-        for character in text
-    )
+    """Text with the cp1252 bytes of derived copies, as C1 control characters, made readable."""
+    return re.sub("[\x80-\x9f]", lambda match: match[0].encode("latin-1").decode("cp1252", "ignore"), text)

@@ -1,12 +1,19 @@
 """Dialogues to splits, by dialogue and by seed."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from random import Random
 
 from ..dialogue_m2fnet import Dialogue
 
 SPLITS = ("train", "dev", "test")
+# What a split may be called.
+SPLIT_NAMES: Mapping[str, str] = {
+    **dict.fromkeys(("train", "training", "trn"), "train"),
+    **dict.fromkeys(("dev", "devel", "development", "val", "valid", "validation", "eval", "evaluation"), "dev"),
+    **dict.fromkeys(("test", "testing", "tst"), "test"),
+}
 REPORT_SHARES: Mapping[str, float] = {"train": 0.60, "dev": 0.15, "test": 0.25}
 
 
@@ -47,6 +54,12 @@ def split_dialogues(
             f"leaves none for {' and '.join(empty)}; give more of them or other shares."
         )
     return {name: [ordered[number] for number in sorted(members)] for name, members in numbers.items()}
+
+
+def split_name(name: str) -> str | None:
+    """The split that a name is of, such as `dev` for `validation` or `my_val-01`; `None` where it names none or two."""
+    found = {SPLIT_NAMES[word] for word in re.findall("[a-z]+", name.casefold()) if word in SPLIT_NAMES}
+    return found.pop() if len(found) == 1 else None
 
 
 def _words(dialogue: Dialogue) -> tuple[str, ...]:

@@ -1,7 +1,6 @@
 """Faces from a file: what py-feat or OpenFace wrote about a recording, or arrays of one's own."""
 
 import csv
-import hashlib
 import re
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ..media.clip import Frame
+from ..utils.hashes import sha256_files
 from .types import Faces
 
 _LANDMARKS = tuple(f"{axis}_{point}" for axis in "xy" for point in range(68))
@@ -79,9 +79,11 @@ class PrecomputedBackend:
             found = "a row without" if len(rows.times) else "no row"
             raise ValueError(f"{path.name} must have a row with a time for each face, found {found}; write it again.")
         self.action_units = rows.names
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        self.settings: Mapping[str, Any] = {"sha256": digest, "fps": fps, "size": None if size is None else list(size)}
+        self.settings: Mapping[str, Any] = {
+            "sha256": sha256_files([path]),
+            "fps": fps,
+            "size": None if size is None else list(size),
+        }
         self._rows = rows
         self._size = rows.size if size is None else size
         self._times, moments = np.unique(rows.times, return_inverse=True)

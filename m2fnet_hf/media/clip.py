@@ -21,6 +21,8 @@ from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
+from ..utils.times import clock
+
 # Tags may be in any encoding; from PyAV 19 on none of them is refused.
 _ANY_TAGS: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "surrogateescape"}
 # Containers round time stamps, Matroska to the millisecond: a frame is due from half of that before its stamp on.
@@ -174,10 +176,10 @@ class Clip:
         whole = packets.ends if self._is_whole(packets) else dict.fromkeys(ends, self.duration or 0.0)
         due = {**whole, **packets.announced}
         if ends and all(_is_cut(end, due.get(index, 0.0)) for index, end in ends.items()):
-            reached, length = _clock(max(ends.values())), _clock(max(due[index] for index in ends))
+            reached, length = clock(max(ends.values())), clock(max(due[index] for index in ends))
             self._note(f"could be read up to {reached} of {length} only; the rest is treated as absent.")
         elif packets.damaged:
-            start, end = _clock(packets.damaged[0][0]), _clock(packets.damaged[-1][1])
+            start, end = clock(packets.damaged[0][0]), clock(packets.damaged[-1][1])
             where = f"at {start}" if start == end else f"from {start} to {end}"
             self._note(f"is damaged {where}; what cannot be decoded there is treated as absent.")
 
@@ -472,12 +474,3 @@ def _upright_size(container: InputContainer, video: VideoStream) -> tuple[int, i
     if picture is None:
         return video.width, video.height
     return (picture.width, picture.height) if picture.rotation % 180 == 0 else (picture.height, picture.width)
-
-
-def _clock(seconds: float) -> str:
-    """A time as `0:12.3` or `1:00:12.3`."""
-    tenths = round(max(0.0, seconds) * 10)
-    minutes, tenths = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    rest = f"{tenths / 10:04.1f}"
-    return f"{hours}:{minutes:02d}:{rest}" if hours else f"{minutes}:{rest}"

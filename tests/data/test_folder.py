@@ -100,8 +100,8 @@ def test_as_a_table(tmp_path: Path) -> None:
         ("", r"must have the column dialogue .* found nothing"),
         ("dialogue,text\n", r"dialogues\.csv must hold one utterance, found none"),
         ("dialogue,text\na,Hi\n,Ho\n", r"dialogues\.csv, line 3: a row must name its dialogue"),
-        ("dialogue,text\na,Hi, you\n", "line 2: a row must have a value per column, found 1 more"),
-        ("dialogue,text,split\na,Hi,valid\n", "line 2: a split must be one of train, dev, test, found 'valid'"),
+        ("dialogue,text,speaker\na,Hi, you,Ann\n", "line 2: a row must have a value per column, found 1 more"),
+        ("dialogue,text,split\na,Hi,held\n", r"line 2: a split must be one of train, dev, test \(.*\), found 'held'"),
         ("dialogue,text,start\na,Hi,soon\n", "line 2: `start` must be in seconds, found 'soon'"),
         ("dialogue,text,start,end\na,Hi,2,1\n", "dialogue a: Utterance 1: An utterance must end after it starts"),
         (

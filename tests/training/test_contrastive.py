@@ -16,17 +16,13 @@ from m2fnet_hf import Dialogue, M2FNetConfig, M2FNetForEmotionClassification, Ut
 from m2fnet_hf.encoders_m2fnet import build_encoder, load_encoder
 from m2fnet_hf.faces.types import Faces
 from m2fnet_hf.media.clip import Frame
-from m2fnet_hf.training.contrastive.train import (
-    BalancedSampler,
-    Example,
-    ExtractorConfig,
-    ExtractorSettings,
-    ExtractorTrainer,
-    UtteranceCollator,
-    UtteranceEmbedder,
-    neighbour_figures,
-    train_extractor,
-)
+from m2fnet_hf.training.contrastive.embedder import UtteranceEmbedder
+from m2fnet_hf.training.contrastive.examples import Example, UtteranceCollator
+from m2fnet_hf.training.contrastive.neighbours import neighbour_metrics
+from m2fnet_hf.training.contrastive.sampler import BalancedSampler
+from m2fnet_hf.training.contrastive.settings import ExtractorConfig, ExtractorSettings
+from m2fnet_hf.training.contrastive.train import train_extractor
+from m2fnet_hf.training.contrastive.trainer import ExtractorTrainer
 from m2fnet_hf.training.settings import RunConfig
 from m2fnet_hf.training.trainer import build_model, build_processor
 
@@ -344,10 +340,10 @@ def test_epochs_reach_the_sampler(tmp_path: Path) -> None:
 
 def test_neighbours_by_hand() -> None:
     embeddings = torch.tensor([[0.0], [1.0], [3.0], [3.5]])
-    figures = neighbour_figures(embeddings, torch.tensor([0, 0, 0, 1]))
-    assert figures["leave_one_out_accuracy"] == 0.5
-    assert figures["positive_distance"] == pytest.approx((1 + 3 + 2) / 3)
-    assert figures["negative_distance"] == pytest.approx((3.5 + 2.5 + 0.5) / 3)
+    metrics = neighbour_metrics(embeddings, torch.tensor([0, 0, 0, 1]))
+    assert metrics["leave_one_out_accuracy"] == 0.5
+    assert metrics["positive_distance"] == pytest.approx((1 + 3 + 2) / 3)
+    assert metrics["negative_distance"] == pytest.approx((3.5 + 2.5 + 0.5) / 3)
 
 
 def test_bad_settings_are_named(tmp_path: Path) -> None:

@@ -1,0 +1,265 @@
+"""JSON: our own files, and what speech recognition writes, of whatever tool."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..columns import Column, find_columns, plain_name
+from ..times import Time, find_unit, read_time
+from .draft import Draft, Said, Source, name_unused, no_utterance, speaker_name
+from .tables import with_speakers
+from .vocabulary import BOOKKEEPING
+
+# Where the list of segments lies, the most telling first.
+PLACES = (
+    ("utterances",),
+    ("results", "utterances"),
+    ("segments",),
+    ("speakers",),
+    ("chunks",),
+    ("transcription",),
+    ("results", "audio_segments"),
+    ("monologues",),
+    ("captions",),
+    ("cues",),
+    ("subtitles",),
+    ("sentences",),
+    ("paragraphs",),
+    ("recognizedPhrases",),
+    ("events",),
+    ("transcript",),
+    ("results", "transcripts"),
+    ("data",),
+    ("result", "segments"),
+    ("output", "segments"),
+    ("output",),
+    ("result",),
+    ("results",),
+)
+ROLES = ("text", "speaker", "start", "end", "duration", "label", "id")
+# Whisper and its kin write seconds, whatever the numbers look like.
+IN_SECONDS = frozenset({"avg_logprob", "no_speech_prob", "compression_ratio", "scores", "modalities"})
+
+
+def read_json(source: Source) -> Draft:
+    """A list of segments, or an object that holds one."""
+    content = _load(source)
+    if isinstance(content, dict) and isinstance(content.get("utterances"), str):
+        raise ValueError(f"{source.name}: A dialogue must be a sequence of utterances, found str.")
+    segments, place = _find_segments(content)
+    if segments is None:
+        keys = ", ".join(map(str, content))[:200] if isinstance(content, dict) else ""
+        found = f"an object with {keys or 'no keys'}" if isinstance(content, dict) else type(content).__name__
+        raise ValueError(
+            f"{source.name} must be a list of utterances, or an object with a list of `utterances` or of Whisper's "
+            f"`segments`, found {found}; see `Utterance` for the form."
+        )
+    if not segments:
+        raise no_utterance(source)
+    draft = _draft(source, segments)
+    if isinstance(content, dict) and place == ("utterances",) and isinstance(content.get("id"), (str, int)):
+        draft.id = content["id"]
+    return draft
+
+
+def _load(source: Source) -> Any:
+    try:
+        return json.loads(source.text)
+    except RecursionError:
+        raise ValueError(f"{source.name} must be a list of utterances, found lists within lists without end.") from None
+    except ValueError as error:
+        lines = [line for line in source.text.split("\n") if line.strip()]
+        try:
+            rows = [json.loads(line) for line in lines] if len(lines) > 1 else []
+        except (ValueError, RecursionError):
+            rows = []
+        if rows:
+            return rows
+        raise ValueError(f"{source.name} must be valid JSON, found an error: {error}; correct it.") from None
+
+
+def _find_segments(content: Any) -> tuple[list[Any] | None, tuple[str, ...]]:
+    """The list of segments, and where it was."""
+    if isinstance(content, list):
+        if len(content) == 1 and isinstance(content[0], dict) and not _has_text(content[0]):
+            return _find_segments(content[0])
+        return content, ()
+    if not isinstance(content, dict):
+        return None, ()
+    empty: tuple[list[Any] | None, tuple[str, ...]] = (None, ())
+    for place in PLACES:
+        found: Any = content
+        for key in place:
+            found = found.get(key) if isinstance(found, dict) else None
+        if isinstance(found, list) and any(_has_text(one) for one in found):
+            return found, place
+        if isinstance(found, list) and (place == ("utterances",) or place == ("segments",)):
+            empty = (found, place)
+    sentences = list(_deepgram_sentences(content))
+    return (sentences, ("results",)) if sentences else empty
+
+
+def _has_text(segment: Any) -> bool:
+    if isinstance(segment, list):
+        return _from_list(segment) is not None
+    return isinstance(segment, dict) and "text" in _fields(_flat(segment))
+
+
+def _deepgram_sentences(content: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Deepgram without `utterances` has paragraphs of sentences for each channel."""
+    results = content.get("results")
+    channels = results.get("channels") if isinstance(results, dict) else None
+    for channel in channels if isinstance(channels, list) else []:
+        try:
+            for paragraph in channel["alternatives"][0]["paragraphs"]["paragraphs"]:
+                for sentence in paragraph["sentences"]:
+                    yield {**sentence, "speaker": paragraph.get("speaker")}
+        except (LookupError, TypeError):
+            continue
+
+
+def _draft(source: Source, segments: Sequence[Any]) -> Draft:
+    said: list[Said] = []
+    spans: list[tuple[Time | None, Time | None]] = []
+    lasting: list[Time | None] = []
+    told: float | None = None
+    unread: list[str] = []
+    unused: dict[str, None] = {}
+    for number, segment in enumerate(segments, start=1):
+        place = f"segment {number}"
+        try:
+            flat = _flat(segment)
+            fields = _fields(flat)
+            text = flat.get(fields["text"][0]) if "text" in fields else None
+            if text is not None and not isinstance(text, str):
+                raise ValueError(f"text must be a string, found {type(text).__name__}")
+            if "text" not in fields and not flat.get("video"):
+                raise ValueError(f"a segment must be an object with a string `text`, found {segment!r:.40}")
+            start, end, duration = (_time(flat, fields.get(role)) for role in ("start", "end", "duration"))
+        except (TypeError, ValueError) as error:
+            unread.append(f"{place}: {error}")
+            continue
+        if IN_SECONDS & flat.keys():
+            told = 1.0
+        told = next(
+            (fields[role][1].unit for role in ("start", "duration") if role in fields and fields[role][1].unit), told
+        )
+        unused |= dict.fromkeys(_unused(flat, fields))
+        if text is not None and not text.strip() and not flat.get("video"):
+            continue  # a silence
+        said.append(Said(place, text, _speaker(flat, fields), others=_others(flat, fields)))
+        spans.append((start, end))
+        lasting.append(duration)
+    remarks = _set_times(source, said, spans, lasting, told)
+    if not any(one.speaker for one in said):
+        said, notes = with_speakers(said)
+        remarks += notes
+    return Draft(said, [*name_unused("field", list(unused)), *remarks], unread)
+
+
+def _set_times(
+    source: Source,
+    said: Sequence[Said],
+    spans: Sequence[tuple[Time | None, Time | None]],
+    lasting: Sequence[Time | None],
+    told: float | None,
+) -> list[str]:
+    try:
+        unit = find_unit(spans, [len(one.text or "") for one in said], told, source.duration, source.frame_rate)
+    except ValueError as error:
+        raise ValueError(f"{source.name}: {error}") from None
+    for one, (start, end), duration in zip(said, spans, lasting, strict=True):
+        one.start, one.end = unit.to_seconds(start), unit.to_seconds(end)
+        if end is None and one.start is not None and (more := unit.to_seconds(duration)) is not None:
+            one.end = one.start + more
+    return [unit.remark] if unit.remark else []
+
+
+def _flat(segment: Any) -> dict[str, Any]:
+    """A segment's fields, the times and words that tools put one level deeper among them."""
+    if isinstance(segment, list):
+        found = _from_list(segment)
+        if found is None:
+            raise ValueError(f"a segment must be an object with a string `text`, found {segment!r:.40}")
+        return found
+    if not isinstance(segment, dict):
+        raise ValueError(f"a segment must be an object with a string `text`, found {segment!r:.40}")
+    flat = dict(segment)
+    for name in ("timestamp", "timestamps", "offsets", "timespan", "interval"):
+        value = segment.get(name)
+        if isinstance(value, dict) and {"from", "to"} <= value.keys():
+            unit = " ms" if name == "offsets" else ""
+            flat |= {f"start{unit}": value["from"], f"end{unit}": value["to"]}
+            flat.pop(name)
+        elif isinstance(value, list) and len(value) == 2:
+            flat |= {"start": value[0], "end": value[1]}
+            flat.pop(name)
+    if {"start", "start ms"} <= flat.keys():
+        flat.pop("start ms"), flat.pop("end ms", None)
+    if isinstance(segment.get("segs"), list):  # YouTube
+        flat["text"] = "".join(str(one.get("utf8", "")) for one in segment["segs"] if isinstance(one, dict))
+    if isinstance(segment.get("elements"), list):  # Rev.ai
+        flat |= _from_elements(segment["elements"])
+    if isinstance(segment.get("nBest"), list) and segment["nBest"] and isinstance(segment["nBest"][0], dict):  # Azure
+        flat["text"] = segment["nBest"][0].get("display")
+    return flat
+
+
+def _from_list(segment: Sequence[Any]) -> dict[str, Any] | None:
+    """faster-whisper's segments are named tuples: id, seek, start, end, text, …; others are (start, end, text)."""
+    for places in ((2, 3, 4), (0, 1, 2)):
+        if len(segment) > places[2]:
+            start, end, text = (segment[place] for place in places)
+            if isinstance(text, str) and all(isinstance(time, (int, float)) for time in (start, end)):
+                return {"start": start, "end": end, "text": text} | ({"seek": 0, "avg_logprob": 0} if places[0] else {})
+    return None
+
+
+def _from_elements(elements: Sequence[Any]) -> dict[str, Any]:
+    parts = [one for one in elements if isinstance(one, dict)]
+    starts = [one["ts"] for one in parts if "ts" in one]
+    ends = [one["end_ts"] for one in parts if "end_ts" in one]
+    text = "".join(str(one.get("value", "")) for one in parts)
+    return {"text": text, "start": starts[0] if starts else None, "end": ends[-1] if ends else None, "avg_logprob": 0}
+
+
+def _fields(flat: Mapping[str, Any]) -> dict[str, tuple[str, Column]]:
+    return find_columns([name for name, value in flat.items() if value is not None or name == "text"], ROLES)
+
+
+def _time(flat: Mapping[str, Any], field: tuple[str, Column] | None) -> Time | None:
+    value = None if field is None else flat[field[0]]
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise TypeError(f"a time must be in seconds, found {value!r:.40}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"a time must be in seconds, found {value}")
+    time = read_time(value)
+    if time is not None and time.value < 0:
+        raise ValueError(f"a time must be at least 0 s, found {value}")
+    return time
+
+
+def _speaker(flat: Mapping[str, Any], fields: Mapping[str, tuple[str, Column]]) -> str | None:
+    return speaker_name(flat[fields["speaker"][0]]) if "speaker" in fields else None
+
+
+def _others(flat: Mapping[str, Any], fields: Mapping[str, tuple[str, Column]]) -> dict[str, Any]:
+    """Label, key and clip, where they are what they should be."""
+    others: dict[str, Any] = {}
+    for role, kinds in (("label", (str,)), ("id", (str, int))):
+        value = flat[fields[role][0]] if role in fields else None
+        if isinstance(value, kinds) and not isinstance(value, bool) and value != "":
+            others[role] = value
+    if isinstance(flat.get("video"), str):
+        others["video"] = flat["video"]
+    return others
+
+
+def _unused(flat: Mapping[str, Any], fields: Mapping[str, tuple[str, Column]]) -> Iterator[str]:
+    used = {name for name, _ in fields.values()} | {"video"}
+    for name, value in flat.items():
+        if name not in used and value not in (None, "", [], {}) and plain_name(name) not in BOOKKEEPING:
+            yield name
