@@ -44,9 +44,10 @@ test-wheel:
 	$(WHEEL)/tools/bin/pip install --quiet build uv
 	$(WHEEL)/tools/bin/python -m build --outdir $(WHEEL) . > $(WHEEL)/build.log
 	$(WHEEL)/tools/bin/uv venv --quiet --python $(PYTHON) $(WHEEL)/env
-	$(WHEEL)/tools/bin/uv pip install --quiet --python $(WHEEL)/env -r setup.cfg --extra reports 'pytest>=8'
+	$(WHEEL)/tools/bin/uv pip install --quiet --python $(WHEEL)/env -r setup.cfg --extra reports --extra train 'pytest>=8'
 	$(WHEEL)/tools/bin/uv pip install --quiet --python $(WHEEL)/env --no-deps $(WHEEL)/*.whl
 	$(WHEEL)/tools/bin/uv pip list --quiet --python $(WHEEL)/env | grep -E "^($$(echo $(SHOWN) | tr ' ' '|')) "
+	du -sh $(WHEEL)/env $(WHEEL)/*.whl
 	cd $(WHEEL)/elsewhere && ../env/bin/m2fnet predict $(CURDIR)/$(SAMPLE).mp4 --transcript $(CURDIR)/$(SAMPLE).srt \
 	    --output out --report all --annotate
 	cd $(WHEEL)/elsewhere && OMP_NUM_THREADS=1 M2FNET_FROM=../env ../env/bin/python -m pytest -c $(CURDIR)/pyproject.toml \
