@@ -374,7 +374,7 @@ def _with_rate(source: Any, rate: int | None) -> Any:
 
 
 def _longer(array: np.ndarray, length: int, fill: Any) -> np.ndarray:
-    """[U, T] with at least so many columns."""
+    """[U, T] padded to a number of columns at least."""
     return np.pad(array, ((0, 0), (0, max(0, length - array.shape[1]))), constant_values=fill)
 
 

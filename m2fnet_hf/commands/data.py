@@ -21,7 +21,7 @@ def add_data(parser: argparse.ArgumentParser, features: bool = True) -> None:
         sources.add_argument("--features", type=Path, metavar="FOLDER", help="what `m2fnet extract` wrote")
     parser.add_argument("--target", metavar="NAME", help="what is predicted: emotion (default), sentiment (MELD), ...")
     parser.add_argument(
-        "--report-split", type=int, metavar="SEED", help="split all dialogues anew, 60/15/25 %% as in the report"
+        "--report-split", type=int, metavar="SEED", help="split all dialogues again, 60/15/25 %% as in the report"
     )
 
 
@@ -75,7 +75,7 @@ def split_of(splits: "dict[str, Sequence[Dialogue]]", name: str) -> "Sequence[Di
     """
     if not splits.get(name):
         raise ValueError(
-            f"The data must have a split {name}, found {', '.join(splits)}; add it, or split anew with --report-split."
+            f"The data must have a split {name}, found {', '.join(splits)}; add it, or split again with --report-split."
         )
     return splits[name]
 

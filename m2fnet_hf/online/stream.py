@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..modeling_m2fnet import M2FNetForEmotionClassification
     from ..processing_m2fnet import M2FNetProcessor
 
-# A person's resting face is the median over so many utterances: a stream does not know the whole recording.
+# A person's resting face is the median over this number of utterances: a stream does not know the whole recording.
 RESTING_UTTERANCES = 64
 FACES = ("action_units", "appearance", "face_ids")
 SAID_BEFORE = {"text": "it was said before"}

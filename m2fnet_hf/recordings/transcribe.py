@@ -74,7 +74,7 @@ def _listen(recording: Path, asr: str | Path | Pipeline) -> list[Chunk]:
 
 
 def _timed(chunks: Iterable[Mapping[str, Any]], length: float) -> Iterator[Chunk]:
-    """Chunks within a recording of so many seconds; where a model does not say when, one begins as the last ends."""
+    """Chunks within a recording of `length` seconds; where a model does not say when, one begins as the last ends."""
     last = 0.0
     for chunk in chunks:
         start, end = chunk["timestamp"]
