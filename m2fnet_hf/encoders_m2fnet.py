@@ -27,6 +27,7 @@ from transformers import initialization as init
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 from transformers.modeling_outputs import BaseModelOutput
+from transformers.utils import can_return_tuple
 
 from .configuration_m2fnet import M2FNetVisualConfig
 from .packing_m2fnet import LEAST_FILL, PackedBatch, SharedRows, length_mask, micro_batches, split_rows
@@ -345,6 +346,15 @@ class M2FNetVisualEncoder(PreTrainedModel):
         elif isinstance(module, M2FNetVisualEncoder) and module.config.face_pooling == "concat":
             init.normal_(module.absent_face, std=0.02)
 
+    def get_input_embeddings(self) -> nn.Module:
+        """The projection of a face."""
+        return self.face
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the projection of a face."""
+        self.face = value  # type: ignore[assignment]
+
+    @can_return_tuple
     def forward(
         self,
         faces: torch.Tensor,

@@ -447,16 +447,14 @@ class M2FNetForEmotionClassification(M2FNetPreTrainedModel):
             dtype: type of all weights.
             config: any other argument of [`M2FNetConfig`].
         """
-        names = {"text": text, "audio": audio, "visual": visual if isinstance(visual, str) else None}
-        configs: dict[str, Any] = {"text": text_config, "audio": audio_config, "visual": None}
-        encoders = {
-            modality: load_encoder(name, configs[modality], dtype=dtype)
-            for modality, name in names.items()
-            if name is not None
-        }
-        configs = {**configs, "visual": visual, **{modality: one.config for modality, one in encoders.items()}}
-        settings = {**{f"{modality}_config": one for modality, one in configs.items()}, **config}
-        model: Any = cls(M2FNetConfig(**settings))
+        sources = {"text": (text, text_config), "audio": (audio, audio_config), "visual": (visual, None)}
+        configs: dict[str, Any] = {"text_config": text_config, "audio_config": audio_config, "visual_config": visual}
+        encoders = {}
+        for modality, (name, overrides) in sources.items():
+            if isinstance(name, str):
+                encoders[modality] = load_encoder(name, overrides, dtype=dtype)
+                configs[f"{modality}_config"] = encoders[modality].config
+        model: Any = cls(M2FNetConfig(**{**configs, **config}))
         model.to(dtype)
         for modality, encoder in encoders.items():
             setattr(model.model, f"{modality}_encoder", encoder.train(model.training))
@@ -471,6 +469,8 @@ class M2FNetForEmotionClassification(M2FNetPreTrainedModel):
         utterance_mask: torch.Tensor | None = None,
         labels: torch.LongTensor | None = None,
         num_items_in_batch: int | torch.Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
         **kwargs: Any,
     ) -> M2FNetEmotionOutput:
         """The inputs of [`M2FNetModel.forward`], and labels.
@@ -479,6 +479,7 @@ class M2FNetForEmotionClassification(M2FNetPreTrainedModel):
             labels: [B, U], index of the emotion, -100 where there is none.
             num_items_in_batch: the labelled utterances of the whole optimiser step (see [`emotion_loss`]).
         """
+        kwargs |= {"output_attentions": output_attentions, "output_hidden_states": output_hidden_states}
         output = self.model(input_ids, utterance_mask=utterance_mask, **{**kwargs, "return_dict": True})
         batch = PackedBatch(real_utterances(utterance_mask, {"text_features": output.last_hidden_state}))
         logits = batch.unpack(in_pieces(self.classifier, batch.pack(output.last_hidden_state)))

@@ -715,6 +715,8 @@ def test_the_visual_encoder_is_a_model_of_the_library(tmp_path: Path, pooling: s
     expected = encoder(faces, mask, areas).last_hidden_state
     assert expected.shape == (4, 3, 8)
     assert torch.equal(expected.any(-1), mask.any(-1))
+    assert torch.equal(encoder(faces, mask, areas, return_dict=False)[0], expected)
+    assert encoder.get_input_embeddings().in_features == tiny.ACTION_UNITS
     encoder.save_pretrained(tmp_path / "saved")
     # As the version before saved what `m2fnet train-extractor` had made.
     config.save_pretrained(tmp_path / "before")

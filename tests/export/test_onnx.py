@@ -67,7 +67,7 @@ VISUAL: dict[str, Any] = {"num_action_units": tiny.ACTION_UNITS, "num_appearance
 )
 def test_whatever_a_config_allows_gives_torchs_logits(tmp_path: Path, config: dict[str, Any]) -> None:
     model, runner = exported(tmp_path / "onnx", **config)
-    # Dialogues of other sizes than those that the export itself looks at.
+    # Dialogues of other sizes than those of the export itself.
     for seed, lengths in enumerate([(1, 1), (9,), (2, 5, 1, 7)]):
         inputs = ragged_inputs(model, lengths, seed=seed + 1)
         with torch.no_grad():
@@ -111,6 +111,28 @@ def test_what_is_too_long_for_an_encoder_is_read_in_pieces(pair: tuple, monkeypa
     del inputs["labels"]
     with torch.no_grad():
         torch.testing.assert_close(runner(**inputs).logits, model(**inputs).logits, atol=TOLERANCE, rtol=0)
+
+
+@pytest.mark.parametrize("modality", ["text", "audio", "visual"])
+def test_features_are_torchs_by_the_same_methods(pair: tuple, modality: str) -> None:
+    model, _, folder = pair
+    assert OnnxEmotionModel.is_exported(folder)
+    assert not OnnxEmotionModel.is_exported(folder.parent)
+    runner = OnnxEmotionModel.from_pretrained(folder)
+    names = {
+        "text": ("input_ids", "attention_mask", "pooling_mask"),
+        "audio": ("input_values", "audio_attention_mask"),
+        "visual": ("action_units", "action_units_mask", "face_areas"),
+    }
+    inputs = {name: value for name, value in ragged_inputs(model, (2, 4)).items() if name in names[modality]}
+    with torch.no_grad():
+        expected = getattr(model.model, f"get_{modality}_features")(**inputs)
+    found = getattr(runner, f"get_{modality}_features")(**inputs)
+    assert type(found) is type(expected)
+    torch.testing.assert_close(found.pooler_output, expected.pooler_output, atol=TOLERANCE, rtol=0)
+    if modality != "visual":
+        with pytest.raises(ValueError, match="gives neither hidden states nor attentions"):
+            getattr(runner, f"get_{modality}_features")(**inputs, output_hidden_states=True)
 
 
 @pytest.mark.parametrize("context", ["none", "dialogue"])
