@@ -81,9 +81,9 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
         batch_size: dialogues per forward pass; it changes no prediction.
         num_workers: processes that read recordings and prepare the batches.
         top_k: how many of the most probable emotions `scores` holds; default: all.
-        return_attentions: also give `attentions`: by modality, how much the utterance's text looked at each utterance
-            of the dialogue for its sound (`audio`) and faces (`visual`), the mean over fusion modules and heads; with
-            gated fusion `weights`, by modality.
+        return_attentions: also give `attentions`: by modality, how much the utterance's text attends to the sound
+            (`audio`) and the faces (`visual`) of each utterance of the dialogue, the mean over fusion modules and
+            heads; with gated fusion `weights`, by modality.
         return_faces: also give `faces`, a list of `time` (seconds), `track` (person) and `box` (left, top, right,
             bottom as shares of the frame).
         progress: wraps the pass over a recording, as `rich.progress.track` does.

@@ -214,7 +214,7 @@ class M2FNetProcessor(ProcessorMixin, M2FNetHubMixin):
         rate = merged["audio_kwargs"].get("sampling_rate")
         if rate is None and audio is not None:
             rate = self.feature_extractor.sampling_rate
-            logger.warning_once(f"Sound without its `sampling_rate` is taken for what the model hears: {rate} Hz.")
+            logger.warning_once(f"Sound without its `sampling_rate` is taken for what the model reads: {rate} Hz.")
         dialogue = Dialogue(
             [
                 Utterance(text=words, audio=sound, sampling_rate=None if sound is None else rate)
@@ -374,7 +374,7 @@ def _with_rate(source: Any, rate: int | None) -> Any:
 
 
 def _longer(array: np.ndarray, length: int, fill: Any) -> np.ndarray:
-    """[U, T] padded to a number of columns at least."""
+    """[U, T] with `length` columns at least."""
     return np.pad(array, ((0, 0), (0, max(0, length - array.shape[1]))), constant_values=fill)
 
 
@@ -404,7 +404,7 @@ def _resample(sound: np.ndarray, rate: int, target: int) -> np.ndarray:
         import av
     except ImportError:
         raise ValueError(
-            f"The model hears {target} Hz, found sound at {rate} Hz; resample it, or `pip install av` to have it done."
+            f"The model reads sound at {target} Hz, found {rate} Hz; resample it, or `pip install av` to have it done."
         ) from None
     resampler = av.AudioResampler(format="flt", layout="mono", rate=target)
     frame = av.AudioFrame.from_ndarray(sound[None], format="flt", layout="mono")

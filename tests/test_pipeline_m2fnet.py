@@ -1,3 +1,4 @@
+import inspect
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -233,6 +234,7 @@ def test_it_is_built_in_every_way(tiny_checkpoint: Path) -> None:
         Mine.from_pretrained(tiny_checkpoint, device="cpu"),
     ):
         assert pipe(said) == expected
+        assert list(inspect.signature(pipe.__call__).parameters) == ["inputs", "kwargs"]  # as the library iterates
         assert pipe.dtype == torch.float32
     assert (type(pipe), pipeline(TASK, model=tiny_checkpoint, batch_size=2)._batch_size) == (Mine, 2)
     assert MultimodalEmotionPipeline.from_pretrained(device="cpu")("Great!")[0]["modalities"] == ["text"]

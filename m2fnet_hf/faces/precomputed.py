@@ -175,7 +175,7 @@ def _from_fex(path: Path, columns: dict[str, np.ndarray], fps: float | None) -> 
 
 
 def _frame_rate(path: Path, columns: dict[str, np.ndarray]) -> float:
-    """The frame rate that puts no frame before the whole second at which it was seen."""
+    """The frame rate that puts no frame before the whole second of its timestamp."""
     seconds = columns.get("approx_time", np.zeros(0))
     later = seconds > 0
     if not later.any():

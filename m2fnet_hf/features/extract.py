@@ -96,7 +96,7 @@ def extract(
             goes by its position.
         folder: of the features, which all processes see.
         faces: what finds the faces, as for the pipeline. Default: the backend that the model names; unlike there it
-            must work, `none` does without. Only a sequence is looked through first for recordings: where it has none,
+            must work, `none` does without. Only a sequence is searched first for recordings: where it has none,
             no backend is needed.
         frame_rate: frames of each second of an utterance in which faces are looked for.
         cache: folder that keeps what was measured of recordings, `True` for the default one, `False` for none.
@@ -394,7 +394,7 @@ def _modalities(fields: Iterable[str]) -> set[str]:
 
 
 def _merged(folder: Path, splits: Iterable[str], met: KeysMet, state: PartialState) -> Summary:
-    """What the shards of all processes hold, by one index per split, having looked for what was lost."""
+    """What the shards of all processes hold, by one index per split, after a search for what was lost."""
     counts, problems = {}, []
     for split in splits:
         with state.main_process_first():

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from ..modeling_m2fnet import M2FNetForEmotionClassification
     from ..processing_m2fnet import M2FNetProcessor
 
-# A person's resting face is the median over this number of utterances: a stream does not know the whole recording.
+# Utterances over which a person's resting face is the median: a stream does not know the whole recording.
 RESTING_UTTERANCES = 64
 FACES = ("action_units", "appearance", "face_ids")
 SAID_BEFORE = {"text": "it was said before"}
 
 
 class EmotionStream:
-    """A causal model that is told a dialogue utterance by utterance.
+    """A causal model that is given a dialogue utterance by utterance.
 
     It predicts what the model predicts for the whole dialogue, and keeps of the past what the model can still see: with
     `attention_window` neither memory nor time grow. One thing differs: where faces come with the person they belong to

@@ -25,7 +25,7 @@ def open_source(
             or URL) or `utterances`.
         asr: name of a speech recognition model, or the library's pipeline with one, for a recording without transcript.
         cache: keeps what it understood.
-        progress: wraps the listening, as `rich.progress.track` does.
+        progress: wraps the speech recognition, as `rich.progress.track` does.
 
     Raises:
         FileNotFoundError: without the file.
