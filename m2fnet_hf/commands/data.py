@@ -75,7 +75,8 @@ def split_of(splits: "dict[str, Sequence[Dialogue]]", name: str) -> "Sequence[Di
     """
     if not splits.get(name):
         raise ValueError(
-            f"The data must have a split {name}, found {', '.join(splits)}; add it, or split all dialogues again with --report-split."
+            f"The data must have a split {name}, found {', '.join(splits)}; add it, or split all dialogues again with "
+            "--report-split."
         )
     return splits[name]
 
