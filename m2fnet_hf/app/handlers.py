@@ -140,7 +140,7 @@ class Handlers:
         return {one: self.pipe(observed, modalities=rest) for one, rest in others.items() if rest}
 
     def _new_folder(self, visitor: str | None) -> tuple[str, str]:
-        """The visitor's folder, and an empty one in it, under names that cannot be guessed."""
+        """The visitor's folder, and an empty one in it; their names cannot be guessed."""
         visitor = visitor or tempfile.mkdtemp(dir=self.folder)
         return visitor, tempfile.mkdtemp(dir=visitor)
 
