@@ -32,6 +32,16 @@ def load_face_backend(name: str | Path, **options: Any) -> FaceBackend:
     return _factory(str(name))(**options)
 
 
+def backend_for(backend: FaceBackend, recording: str | Path) -> FaceBackend:
+    """The backend as it is for a recording: one that reads a file needs that recording's frame rate and name.
+
+    Raises:
+        ValueError: where its file is of other recordings.
+    """
+    for_recording = getattr(backend, "for_recording", None)
+    return backend if for_recording is None else for_recording(recording)
+
+
 def face_backends() -> list[str]:
     """Names of all backends."""
     return sorted({*_BACKENDS, *_BUILT_IN, *entry_points(group=ENTRY_POINT_GROUP).names})
