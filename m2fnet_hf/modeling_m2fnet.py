@@ -18,7 +18,7 @@ from transformers.utils import can_return_tuple
 from .attention_m2fnet import M2FNetAttention, M2FNetCache, Tiles, in_pieces, join_pieces, tile
 from .configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
 from .encoders_m2fnet import ENCODE, M2FNetVisualEncoder, build_encoder, layer_outputs, load_encoder
-from .features_m2fnet import INPUT_NAMES, MODALITIES, Encode, FeatureMethods, Layers, real_utterances
+from .features_m2fnet import INPUT_NAMES, MODALITIES, Encode, FeatureMethods, Layers, by_dialogue, real_utterances
 from .hub_m2fnet import M2FNetHubMixin
 from .losses import IGNORED, emotion_loss
 from .outputs_m2fnet import M2FNetEmotionOutput, M2FNetModelOutput, requested
@@ -157,9 +157,8 @@ class M2FNetGate(nn.Module):
         """Modalities [N, H], presence [N], to their sum [N, H] and its weights [N, M]."""
         stacked = torch.stack(list(states.values()), dim=1)
         known = torch.stack([present[modality] for modality in states], dim=1)
-        known = known | ~known.any(-1, keepdim=True)
         scores = self.score(stacked.flatten(1))
-        weights = scores.masked_fill(~known, float("-inf")).softmax(-1)
+        weights = scores.masked_fill(~known & known.any(-1, keepdim=True), float("-inf")).softmax(-1)
         return (weights.unsqueeze(1) @ stacked).squeeze(1), weights
 
 
@@ -316,6 +315,7 @@ class M2FNetModel(FeatureMethods, M2FNetPreTrainedModel):  # type: ignore[misc]
         inputs = {"input_ids": input_ids, **{name: kwargs.pop(name) for name in INPUT_NAMES & kwargs.keys()}}
         wants_attentions = self.config.output_attentions if output_attentions is None else output_attentions
         wants_states = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        inputs = by_dialogue(inputs, utterance_mask)
         utterance_mask = real_utterances(utterance_mask, inputs)
         self._check_cache(cache, utterance_mask.shape[0])
         batch = PackedBatch(utterance_mask)

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from ..configuration_m2fnet import M2FNetConfig
 from ..encoders_m2fnet import SAMPLE_BUDGET, TOKEN_BUDGET, block_pool
-from ..features_m2fnet import INPUT_NAMES, MODALITIES, Encode, FeatureMethods, Layers
+from ..features_m2fnet import INPUT_NAMES, MODALITIES, Encode, FeatureMethods, Layers, by_dialogue
 from ..outputs_m2fnet import M2FNetEmotionOutput
 from ..packing_m2fnet import SharedRows, micro_batches, split_rows
 from .graphs import FUSION, encoder_name
@@ -81,7 +81,7 @@ class OnnxEmotionModel(FeatureMethods):
         if output_attentions:
             raise ValueError("An exported model gives no attentions, found `output_attentions`; ask the torch model.")
         real = utterance_mask.bool()
-        features, present = self.features({name: inputs.get(name) for name in INPUT_NAMES}, real)
+        features, present = self.features(by_dialogue({name: inputs.get(name) for name in INPUT_NAMES}, real), real)
         feed = {"utterance_mask": real}
         for modality, size in self.config.feature_sizes.items():
             values = features[modality]
