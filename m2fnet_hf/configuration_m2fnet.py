@@ -22,7 +22,10 @@ Fusion = Literal["attention", "gated", "concat"]
 FUSIONS: tuple[str, ...] = get_args(Fusion)
 
 # What the library adds to a config that it saves, beside the attributes of a plain config.
-_ADDED_ON_SAVING = ("auto_map", "custom_pipelines", "quantization_config", "use_cache")
+_ADDED_ON_SAVING = (
+    *("auto_map", "custom_pipelines", "quantization_config", "use_cache"),
+    *("pad_token_id", "bos_token_id", "eos_token_id"),  # by Trainer, from the tokenizer
+)
 _IN_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a string", NoneType: "None"}
 
 _Config = TypeVar("_Config", bound=PreTrainedConfig)
