@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from m2fnet_hf import M2FNetForEmotionClassification
-from m2fnet_hf.modeling_m2fnet import M2FNetAttention, sinusoidal_positions
+from m2fnet_hf.attention_m2fnet import M2FNetAttention
+from m2fnet_hf.modeling_m2fnet import sinusoidal_positions
 
 from . import workload
 from .measurements import at_least, at_most, told

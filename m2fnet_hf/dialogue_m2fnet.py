@@ -39,7 +39,7 @@ class Utterance:
         face_times: times of the frames in the recording [F], in seconds.
         text_features, audio_features, visual_features: outputs of the encoders [D], instead of what they read.
         label: name of the emotion.
-        label_probabilities: what is believed of each label [C], in the model's order, for distillation.
+        label_probabilities: a teacher's probability of each label [C], in the model's order, for distillation.
         id: key of the utterance in its source, never an index.
         missing: why it lacks a modality, by `text`, `audio` or `visual`.
 

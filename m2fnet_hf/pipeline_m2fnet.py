@@ -2,52 +2,28 @@
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, overload
 
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
-from transformers import Pipeline
+from transformers import Pipeline, pipeline
 
-from .dialogue_m2fnet import MODALITIES, Dialogue, EmotionPrediction, TrackedFace, Utterance, is_dialogue
+from .dialogue_m2fnet import MODALITIES, Dialogue, EmotionPrediction, TrackedFace, Utterance
 from .hub_m2fnet import M2FNetHubMixin
+from .inputs_m2fnet import DialogueReader, RecordingSource, Source, UtteranceFields, is_one_dialogue, with_transcript
 from .processing_m2fnet import M2FNetProcessor, check_causal
 
 if TYPE_CHECKING:
     from .modeling_m2fnet import M2FNetEmotionOutput, M2FNetForEmotionClassification
 
-# A string that ends like this is a file and no words.
-FILE_SUFFIXES = (
-    *(".srt", ".vtt", ".ass", ".csv", ".tsv", ".json", ".jsonl", ".txt", ".eaf", ".textgrid"),
-    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".3gp", ".ogv"),
-    *(".wav", ".mp3", ".m4a", ".aac", ".flac", ".ogg", ".oga", ".opus", ".wma", ".aif", ".aiff"),
-)
-# The package's own, of which code from the Hub knows no more than how it is called.
-_RecordingReader = Callable[[Dialogue, Path | None], tuple[Dialogue, list[str]]]
 NOT_GIVEN = {"text": "no words were given", "audio": "no sound was given", "visual": "no faces were given"}
 WITHHELD = "withheld by `modalities`"
 # The options of each step.
 READING = ("asr", "faces", "frame_rate", "modalities", "cache", "progress", "on_problem")
 FORWARD = ("return_attentions",)
 SHOWING = ("top_k", "return_faces")
-
-# One dialogue, whatever it holds.
-Source = str | os.PathLike[str] | Dialogue | Mapping[str, Any]
-
-
-class UtteranceFields(TypedDict, total=False):
-    """The fields of an [`Utterance`] that a dictionary usually has."""
-
-    text: str | None
-    speaker: str | None
-    start: float | None
-    end: float | None
-    audio: Any
-    sampling_rate: int | None
-    video: str | os.PathLike[str] | None
-    id: str | int | None
 
 
 class PipelineOptions(TypedDict, total=False):
@@ -105,9 +81,9 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
         batch_size: dialogues per forward pass; it changes no prediction.
         num_workers: processes that read recordings and prepare the batches.
         top_k: how many of the most probable emotions `scores` holds; default: all.
-        return_attentions: also give `attentions`: by modality, how much the utterance's text looked at each utterance
-            of the dialogue for its sound (`audio`) and faces (`visual`), the mean over fusion modules and heads; with
-            gated fusion `weights`, by modality.
+        return_attentions: also give `attentions`: by modality, how much the utterance's text attends to the sound
+            (`audio`) and the faces (`visual`) of each utterance of the dialogue, the mean over fusion modules and
+            heads; with gated fusion `weights`, by modality.
         return_faces: also give `faces`, a list of `time` (seconds), `track` (person) and `box` (left, top, right,
             bottom as shares of the frame).
         progress: wraps the pass over a recording, as `rich.progress.track` does.
@@ -130,13 +106,24 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
     model: "M2FNetForEmotionClassification"
     processor: M2FNetProcessor
 
-    def __init__(self, model: Any, *args: Any, **kwargs: Any) -> None:
-        if not isinstance(model, torch.nn.Module):  # an exported one, which stays where it is
+    def __init__(self, model: "M2FNetForEmotionClassification", *args: Any, **kwargs: Any) -> None:
+        if not isinstance(model, torch.nn.Module):  # an exported one in its place, which cannot be moved
             kwargs.setdefault("device", model.device)
         super().__init__(model, *args, **kwargs)
         if self.processor is None:
             raise ValueError("The pipeline needs the model's processor, found None; give `processor=`.")
         check_causal(self.model.config, self.processor)
+
+    @classmethod
+    def from_pretrained(cls, model: str | os.PathLike[str] | None = None, **options: Any) -> Self:
+        """`pipeline("multimodal-emotion", model=model, **options)`, whose result a type checker knows.
+
+        Args:
+            model: folder or name on the Hub; default: the embedded one.
+            options: of the library's `pipeline`, and of this class.
+        """
+        build: Any = pipeline
+        return build("multimodal-emotion", model=None if model is None else str(model), pipeline_class=cls, **options)
 
     @overload
     def __call__(self, inputs: Source, **kwargs: Unpack[PipelineOptions]) -> list[EmotionPrediction]: ...
@@ -149,7 +136,7 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
     @overload
     def __call__(
         self,
-        inputs: Sequence[Dialogue | os.PathLike[str] | Sequence[Utterance | UtteranceFields]],
+        inputs: Sequence[Dialogue | RecordingSource | os.PathLike[str] | Sequence[Utterance | UtteranceFields]],
         **kwargs: Unpack[PipelineOptions],
     ) -> list[list[EmotionPrediction]]: ...
 
@@ -167,8 +154,8 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
         """See the class."""
         transcript = kwargs.pop("transcript", None)
         if transcript is not None:
-            inputs = _with_transcript(inputs, transcript)
-        if _is_one_dialogue(inputs):
+            inputs = with_transcript(inputs, transcript)
+        if is_one_dialogue(inputs):
             return super().__call__([inputs], **kwargs)[0]
         if isinstance(inputs, (list, tuple)):
             if not inputs:
@@ -209,7 +196,9 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
         dialogues: Any = inputs if isinstance(inputs, (Dataset, list)) else _Stream(inputs, batch_size)
         reading = dict(preprocess_params)
         modalities, on_problem = reading.pop("modalities", None), reading.pop("on_problem", None) or _warn
-        collate = partial(self.preprocess, modalities=modalities, reader=_DialogueReader(self, **reading))
+        collate = partial(
+            self.preprocess, modalities=modalities, reader=DialogueReader(self.model, self.processor, **reading)
+        )
         reported = set()
         for batch in DataLoader(dialogues, batch_size=batch_size, num_workers=num_workers, collate_fn=collate):
             for problem in batch.pop("problems"):
@@ -222,12 +211,12 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
         self,
         dialogues: Sequence[Any],
         modalities: Sequence[str] | None = None,
-        reader: "_DialogueReader | None" = None,
+        reader: "DialogueReader | None" = None,
         on_problem: Callable[[str], Any] | None = None,
         **reading: Any,
     ) -> dict[str, Any]:
         """Dialogues to the model's inputs, with their utterances and the problems of reading them beside them."""
-        reader = reader or _DialogueReader(self, **reading)
+        reader = reader or DialogueReader(self.model, self.processor, **reading)
         read = [reader(one) for one in dialogues]
         modalities = modalities or self.model.config.modalities
         tensors = self.processor(read, modalities=modalities)
@@ -311,93 +300,6 @@ class _Stream(IterableDataset):
                 yield dialogue
 
 
-class _DialogueReader:
-    """Whatever the pipeline is given to a dialogue, with the sound and faces of its recordings."""
-
-    def __init__(
-        self,
-        pipe: MultimodalEmotionPipeline,
-        asr: Any = None,
-        faces: Any = None,
-        frame_rate: float = 2.0,
-        cache: str | os.PathLike[str] | bool = True,
-        progress: Callable[..., Iterable[Any]] | None = None,
-    ) -> None:
-        self.pipe = pipe
-        self.asr = asr
-        self.faces = faces
-        self.frame_rate = frame_rate
-        self.cache = cache
-        self.progress = progress
-        self._reader: _RecordingReader | None = None
-        self._problems: list[str] = []
-
-    def __call__(self, source: Any) -> Dialogue:
-        dialogue, recording = self._opened(source)
-        if recording is None and all(utterance.video is None for utterance in dialogue):
-            return dialogue
-        if self._reader is None:
-            self._reader = self._build_reader()
-        dialogue, problems = self._reader(dialogue, recording)
-        self._problems += problems
-        return dialogue
-
-    def take_problems(self) -> list[str]:
-        """A sentence for each problem since this was last asked."""
-        problems, self._problems = self._problems, []
-        return problems
-
-    def _opened(self, source: Any) -> tuple[Dialogue, Path | None]:
-        """The dialogue, and its recording where it has one."""
-        if _names_file(source) or (isinstance(source, Mapping) and "recording" in source):
-            return self._read_files(source)
-        if isinstance(source, Mapping) and "video" in source and source.keys() & {"transcript", "utterances"}:
-            raise ValueError(
-                "The file of a whole conversation is a `recording`, found it as `video`, which is the clip of one "
-                "utterance; write {'recording': ..., 'transcript': ...}."
-            )
-        if isinstance(source, str):
-            source = [source]
-        if isinstance(source, (list, tuple)):
-            source = [Utterance(text=one) if isinstance(one, str) else one for one in source]
-        dialogue = Dialogue.from_any(source)
-        return dialogue, None if dialogue.recording is None else Path(dialogue.recording)
-
-    def _read_files(self, source: Any) -> tuple[Dialogue, Path | None]:
-        name = str(source["recording"] if isinstance(source, Mapping) else source)
-        try:
-            from m2fnet_hf.recordings.cache import open_cache
-            from m2fnet_hf.recordings.open import open_source
-        except ImportError as error:
-            raise _lacking(error, f"Reading {name}") from None
-        cache = open_cache(self.cache)
-        opened = open_source(source, self.asr, cache, self.progress)
-        self._problems += cache.take_problems()
-        return opened
-
-    def _build_reader(self) -> _RecordingReader:
-        try:
-            from m2fnet_hf.recordings.build_reader import build_reader
-            from m2fnet_hf.recordings.cache import open_cache
-        except ImportError as error:
-            raise _lacking(error, "Reading recordings") from None
-        return build_reader(
-            self.pipe.model,
-            self.pipe.processor,
-            faces=self.faces,
-            frame_rate=self.frame_rate,
-            cache=open_cache(self.cache),
-            progress=self.progress,
-            # A process that was forked cannot use the accelerator; the sound is then encoded with the batch.
-            encode_sound=get_worker_info() is None or self.pipe.device.type == "cpu",
-        )
-
-
-def _lacking(error: ImportError, purpose: str) -> ImportError:
-    """What code from the Hub comes without."""
-    return ImportError(f"{purpose} needs {error.name}: pip install m2fnet-hf")
-
-
 def _warn(problem: str) -> None:
     warnings.warn(problem, stacklevel=2)
 
@@ -426,58 +328,6 @@ def _faces(utterance: Utterance) -> list[TrackedFace]:
         for p in range(boxes.shape[1])
         if tracks[f, p] >= 0
     ]
-
-
-def _with_transcript(inputs: Any, transcript: Any) -> Any:
-    """A recording, or several, with theirs."""
-    if not isinstance(inputs, (list, tuple)):
-        return {"recording": inputs, "transcript": transcript}
-    if not isinstance(transcript, (list, tuple)) or len(transcript) != len(inputs):
-        found = len(transcript) if isinstance(transcript, (list, tuple)) else 1
-        raise ValueError(f"`transcript` must name one file per recording, expected {len(inputs)}, found {found}.")
-    return [_with_transcript(one, words) for one, words in zip(inputs, transcript, strict=True)]
-
-
-def _is_one_dialogue(inputs: Any) -> bool:
-    """Whether this is one dialogue and not several; a list is one where it holds utterances."""
-    if isinstance(inputs, (str, os.PathLike, Mapping)) or is_dialogue(inputs):
-        return True
-    if not isinstance(inputs, (list, tuple)):
-        return False
-    utterances = sum(map(_is_utterance, inputs))
-    dialogues = sum(map(_is_source, inputs))
-    if utterances and dialogues:
-        raise ValueError(
-            "A list must hold either the utterances of one dialogue (words, or dictionaries with `text`, `video`, ...) "
-            f"or several recordings and dialogues, found {utterances} utterances and {dialogues} of the others; give "
-            "each dialogue as a list of its own."
-        )
-    return utterances > 0
-
-
-def _is_utterance(source: Any) -> bool:
-    if isinstance(source, (str, Mapping)):
-        return not _is_source(source)
-    return hasattr(source, "speaker")
-
-
-def _is_source(source: Any) -> bool:
-    """Whether a member of a list is a dialogue of its own."""
-    if isinstance(source, Mapping):
-        return bool(source.keys() & {"recording", "transcript", "utterances"})
-    return isinstance(source, (list, tuple)) or _names_file(source) or is_dialogue(source)
-
-
-def _names_file(source: Any) -> bool:
-    """Whether this is a path or URL, and not the words of an utterance."""
-    if not isinstance(source, str):
-        return isinstance(source, os.PathLike)
-    is_one_word = not any(map(str.isspace, source))
-    return (
-        (is_one_word and ("://" in source or os.path.isabs(source)))
-        or os.path.splitext(source)[1].lower() in FILE_SUFFIXES
-        or os.path.isfile(source)
-    )
 
 
 __all__ = ["MultimodalEmotionPipeline"]

@@ -104,6 +104,7 @@ class M2FNetProcessor(ProcessorMixin, M2FNetHubMixin):
     """
 
     valid_processor_kwargs = M2FNetProcessorKwargs  # type: ignore[assignment]
+    push_to_hub = M2FNetHubMixin.push_to_hub  # `ProcessorMixin` has a copy of its own
 
     def __init__(
         self,
@@ -213,7 +214,7 @@ class M2FNetProcessor(ProcessorMixin, M2FNetHubMixin):
         rate = merged["audio_kwargs"].get("sampling_rate")
         if rate is None and audio is not None:
             rate = self.feature_extractor.sampling_rate
-            logger.warning_once(f"Sound without its `sampling_rate` is taken for what the model hears: {rate} Hz.")
+            logger.warning_once(f"Sound without its `sampling_rate` is taken for what the model reads: {rate} Hz.")
         dialogue = Dialogue(
             [
                 Utterance(text=words, audio=sound, sampling_rate=None if sound is None else rate)
@@ -373,7 +374,7 @@ def _with_rate(source: Any, rate: int | None) -> Any:
 
 
 def _longer(array: np.ndarray, length: int, fill: Any) -> np.ndarray:
-    """[U, T] with at least so many columns."""
+    """[U, T] with `length` columns at least."""
     return np.pad(array, ((0, 0), (0, max(0, length - array.shape[1]))), constant_values=fill)
 
 
@@ -403,7 +404,7 @@ def _resample(sound: np.ndarray, rate: int, target: int) -> np.ndarray:
         import av
     except ImportError:
         raise ValueError(
-            f"The model hears {target} Hz, found sound at {rate} Hz; resample it, or `pip install av` to have it done."
+            f"The model reads sound at {target} Hz, found {rate} Hz; resample it, or `pip install av` to have it done."
         ) from None
     resampler = av.AudioResampler(format="flt", layout="mono", rate=target)
     frame = av.AudioFrame.from_ndarray(sound[None], format="flt", layout="mono")

@@ -43,9 +43,12 @@ def _hand_over_upload(hub: ModuleType) -> None:
 
 
 def _register_models(auto: ModuleType) -> None:
-    config = _module("configuration_m2fnet").M2FNetConfig
-    # The mapping and not `AutoModel.register`, which would look into the class and so load it too early.
+    configs = _module("configuration_m2fnet")
+    config = configs.M2FNetConfig
+    # The mapping and not `AutoModel.register`, which would inspect the class and so load it too early.
     auto.MODEL_MAPPING.register(config, _lazy("modeling_m2fnet", "M2FNetModel"), exist_ok=True)
+    faces = _lazy("encoders_m2fnet", "M2FNetVisualEncoder")
+    auto.MODEL_MAPPING.register(configs.M2FNetVisualConfig, faces, exist_ok=True)
     head = _lazy("modeling_m2fnet", "M2FNetForEmotionClassification")
     auto.MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING.register(config, head, exist_ok=True)
 

@@ -11,7 +11,7 @@ PAGES = ("README.md", "CONTRIBUTING.md", "MODEL_CARD.md", "CITATION.cff")
 FOLDERS = ("m2fnet_hf", "research", "examples", "benchmarks", "docs", ".github")
 
 RETIRED = {
-    r"\bObserver\b|\bobservers?\b|\bobserver_for\b|\bRecordedDialogues\b": "RecordingReader, build_reader",
+    r"\bObserver\b|\bobservers?\b|\bobserver_for\b|\bObservedDialogues\b": "RecordingReader, build_reader",
     r"\bsenses?\b": "modalities",
     r"\bwatch(?:es|ed|ing)?\b|\bWatcher\b": "StreamingReader",
     r"\beyes\b|\bears\b": "face_batches, audio_batches",

@@ -9,9 +9,8 @@ from ..hub.load import add_model
 
 DEMO_EXTRA = "pip install 'm2fnet-hf[demo,reports]'"
 DESCRIPTION = (
-    "Serve an app in a browser: upload a conversation, correct its transcript, see and hear its emotions. Where an "
-    "option is not given, the variables "
-    "M2FNET_MODEL, M2FNET_ASR and M2FNET_FACES stand in for it: those of a Hugging Face Space, for instance."
+    "Serve an app to upload, correct, play and record conversations in a browser. Where an option is not given, the "
+    "variables M2FNET_MODEL, M2FNET_ASR and M2FNET_FACES stand in for it: those of a Hugging Face Space, for instance."
 )
 
 

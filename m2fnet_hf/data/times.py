@@ -9,6 +9,8 @@ from typing import NamedTuple, overload
 RATES = (24.0, 25.0, 30.0, 50.0, 60.0)
 # Characters of speech a second: whoever reads fast stays below, whoever is silent for long stays above.
 SLOWEST, FASTEST = 0.05, 60.0
+# Of a recording, the share before the last utterance, where ends are not known.
+LEAST_FILLED = 0.2
 # As milliseconds, times below would be those of a single sound.
 SHORT = 100
 
@@ -145,9 +147,10 @@ def find_unit(
     spoken = _characters_per_unit(spans, lengths)
     if duration:
         in_time = [unit for unit in (1.0, 1e-3) if max(numbers) * unit <= duration * 1.02 + 1]
-        if in_time == [1.0, 1e-3]:
-            # Both fit a long recording: then its seconds are those that speech fills.
-            in_time = [1.0] if spoken is None or spoken >= SLOWEST else [1e-3]
+        if len(in_time) > 1:
+            # Both fit a long recording: then it is the one in which people speak neither too slowly nor too early.
+            fills = max(numbers) >= LEAST_FILLED * duration and not any(end for _, end in spans)
+            in_time = [1.0] if fills or spoken is None or spoken >= SLOWEST else [1e-3]
         if in_time:
             return Unit(in_time[0])
     if spoken is not None and spoken >= SLOWEST and spoken * 1000 > FASTEST:

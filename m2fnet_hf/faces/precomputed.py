@@ -1,9 +1,12 @@
 """Faces from a file: what py-feat or OpenFace wrote about a recording, or arrays of one's own."""
 
+import codecs
 import csv
 import re
+import sys
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,14 +15,26 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ..media.clip import Frame
+from ..media.frame_rate import frame_rate
 from ..utils.hashes import sha256_files
 from .types import Faces
 
 _LANDMARKS = tuple(f"{axis}_{point}" for axis in "xy" for point in range(68))
 _FEX = ("FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight", "FaceScore", "frame")
-_OPENFACE = ("timestamp", "confidence", "success", *_LANDMARKS)
-_OTHERS = ("approx_time", "FrameWidth", "FrameHeight", "x_68", r"AU\d+(_r)?", r"Identity_\d+")
-_WANTED = re.compile("|".join([*_FEX, *_OPENFACE, *_OTHERS]))
+_OPENFACE = ("timestamp", "success")
+_OTHERS = (
+    "approx_time",
+    "FrameWidth",
+    "FrameHeight",
+    "x_68",
+    "confidence",
+    "face_id",
+    r"AU\d+(_[rc])?",
+    r"Identity_\d+",
+)
+_WANTED = re.compile("|".join([*_FEX, *_OPENFACE, *_LANDMARKS, *_OTHERS]))
+# A recording of another rate than the file tells is a copy of the one that was looked at.
+_SAME_RATE = 0.05
 # Half an interval reaches every moment between two frames of the file; the rest is for rounded times.
 _REACH = 0.55
 _LONE_INTERVAL = 1.0
@@ -28,11 +43,15 @@ _LARGEST_SHARE = 2.0
 
 
 class _Rows(NamedTuple):
-    """A row per face, and rows of NaN boxes for frames without one; as in [`Faces`], and `times` [N] in seconds.
+    """A row per face, and rows of NaN boxes for frames without one; as in [`Faces`].
 
     Args:
+        times: [N] in seconds, or frames where `is_counted`.
         names: of the Action Units.
         size: width and height of the frame that boxes and landmarks count in; `None` where the file does not say.
+        is_counted: times are frames, counted from 0.
+        rate: frames a second that the file itself tells, roughly.
+        inputs: which of the `input_names` each row is of [N], where there are several.
     """
 
     times: np.ndarray
@@ -43,6 +62,15 @@ class _Rows(NamedTuple):
     landmarks: np.ndarray | None = None
     identities: np.ndarray | None = None
     size: Sequence[float] | None = None
+    is_counted: bool = False
+    rate: float | None = None
+    inputs: np.ndarray | None = None
+    input_names: tuple[str, ...] = ()
+
+    def of(self, chosen: np.ndarray) -> "_Rows":
+        """Some of the rows [N]."""
+        arrays = {name: value[chosen] for name, value in self._asdict().items() if isinstance(value, np.ndarray)}
+        return self._replace(**arrays)
 
 
 class PrecomputedBackend:
@@ -51,13 +79,14 @@ class PrecomputedBackend:
     Args:
         path: of one of
             .csv of py-feat (`Fex.to_csv`): Action Units as probabilities.
-            .csv of OpenFace 2 (`FeatureExtraction`, with `-2Dfp -aus`): the intensities, `AU01_r` and so on from 0 to
-                5, of rows of `success` 1; a box is the one around the landmarks.
+            .csv of OpenFace 2 (`FeatureExtraction`, with `-aus` and best with `-2Dfp`): the intensities, `AU01_r` and
+                so on from 0 to 5, of rows of `success` 1; a box is around the landmarks, the whole frame without them.
             .npz: per face `times` [N] in seconds, `boxes` [N, 4], `action_units` [N, A], and optionally `scores` [N],
                 `landmarks` [N, 68, 2], `identities` [N, I], `names` [A] of the Action Units and `size` [2], the width
                 and height in pixels that boxes and landmarks count in; they are shares of the frame without it.
-        fps: frames per second of the recording, for py-feat's files. Default: from their `approx_time`, which only
-            tells whole seconds: times may be wrong by the distance of two rows.
+        fps: frames per second of the recording, for files that count its frames: py-feat's, and OpenFace's in which
+            every `timestamp` is 0. Default: that of the recording ([`for_recording`]), or else from py-feat's
+            `approx_time`, which only tells whole seconds: times may be wrong by the distance of two rows.
         size: width and height of the recording in pixels, instead of the file's. Default, where the file has none (as
             OpenFace's): that of the frames given, which is wrong if they were shrunk.
 
@@ -66,15 +95,15 @@ class PrecomputedBackend:
 
     Raises:
         FileNotFoundError: without the file.
-        ValueError: for a file of another kind, without rows or without Action Units; for py-feat's without `fps` where
-            it is needed.
+        ValueError: for a file of another kind, without rows or without Action Units; in `detect`, where the recording's
+            frame rate or name is needed and not known.
     """
 
     def __init__(self, path: str | Path, fps: float | None = None, size: Sequence[float] | None = None) -> None:
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f"Faces must be in a csv or npz file, found none at {path}; check the path.")
-        rows = _read_npz(path, size) if path.suffix.lower() == ".npz" else _read_csv(path, fps)
+        rows = _read_npz(path, size) if path.suffix.lower() == ".npz" else _read_csv(path)
         if not len(rows.times) or np.isnan(rows.times).any():
             found = "a row without" if len(rows.times) else "no row"
             raise ValueError(f"{path.name} must have a row with a time for each face, found {found}; write it again.")
@@ -84,28 +113,43 @@ class PrecomputedBackend:
             "fps": fps,
             "size": None if size is None else list(size),
         }
-        self._rows = rows
+        self._path = path
+        self._fps = fps
         self._size = rows.size if size is None else size
-        self._times, moments = np.unique(rows.times, return_inverse=True)
-        self._middles = (self._times[1:] + self._times[:-1]) / 2
-        real = np.flatnonzero(~np.isnan(rows.boxes).any(-1))
-        self._order = real[np.argsort(moments[real], kind="stable")]
-        self._starts = np.searchsorted(moments[self._order], np.arange(len(self._times) + 1))
-        self._reach = _REACH * (np.median(np.diff(self._times)) if len(self._times) > 1 else _LONE_INTERVAL)
+        self._rows = rows
+        self._of_moment: _Moments | None = None
+
+    def for_recording(self, recording: str | Path) -> "PrecomputedBackend":
+        """The faces of one recording: by its frame rate, and of several inputs the one that is named like it.
+
+        Raises:
+            ValueError: where the file is of other recordings.
+        """
+        own = copy(self)
+        rows = _of_input(self._path, self._rows, Path(recording))
+        rate = self._fps or _told_rate(frame_rate(recording) if rows.is_counted else None, rows.rate)
+        own.settings = {**self.settings, "fps": rate if rows.is_counted else self._fps}
+        if rows.inputs is not None:
+            own.settings["input"] = Path(recording).name
+        own._of_moment = _Moments(self._path, rows, rate)
+        return own
 
     def detect(self, frames: Sequence[Frame]) -> list[Faces]:
         """The file's faces nearest to each frame in time, at most about half the file's frame interval away."""
-        return [self._faces(frame) for frame in frames]
+        if self._of_moment is None:
+            rows = _of_input(self._path, self._rows, None)
+            self._of_moment = _Moments(self._path, rows, self._fps or rows.rate)
+        return [self._faces(frame, self._of_moment) for frame in frames]
 
-    def _faces(self, frame: Frame) -> Faces:
-        nearest = np.searchsorted(self._middles, frame.time)
-        close = abs(self._times[nearest] - frame.time) <= self._reach
-        chosen = self._order[self._starts[nearest] : self._starts[nearest + 1]] if close else self._order[:0]
+    def _faces(self, frame: Frame, of_moment: "_Moments") -> Faces:
+        rows, chosen = of_moment.rows, of_moment.nearest(frame.time)
         height, width = frame.image.shape[:2]
         scale = np.array([width, height]) / (self._size if self._size is not None else (width, height))
-        rows = self._rows
+        boxes = rows.boxes[chosen] * np.tile(scale, 2)
+        if rows.landmarks is None and not np.nan_to_num(rows.boxes).any():  # somewhere in the frame
+            boxes = np.tile([0.0, 0.0, width, height], (len(chosen), 1))
         return Faces(
-            boxes=rows.boxes[chosen] * np.tile(scale, 2),
+            boxes=boxes,
             scores=rows.scores[chosen],
             action_units=rows.action_units[chosen],
             landmarks=None if rows.landmarks is None else rows.landmarks[chosen] * scale,
@@ -113,35 +157,102 @@ class PrecomputedBackend:
         )
 
 
-def _read_csv(path: Path, fps: float | None) -> _Rows:
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        reader = csv.reader(file, skipinitialspace=True)
-        names = [name.strip() for name in next(reader, [])]
-        if set(_FEX) <= set(names):
-            return _from_fex(path, _numbers(path, names, reader), fps)
-        if set(_OPENFACE) <= set(names):
-            return _from_openface(path, _numbers(path, names, reader))
+class _Moments:
+    """Rows by time.
+
+    Raises:
+        ValueError: where their times are frames, and nobody says how many a second has.
+    """
+
+    def __init__(self, path: Path, rows: _Rows, rate: float | None) -> None:
+        if rows.is_counted and not rate:
+            raise ValueError(
+                f"{path.name} must tell the time of its frames (`approx_time` of py-feat beyond the first second, "
+                "`timestamp` of OpenFace), found none; give the recording's frames per second as `fps`."
+            )
+        self.rows = rows
+        times = rows.times / rate if rows.is_counted and rate else rows.times
+        self._times, moments = np.unique(times, return_inverse=True)
+        self._middles = (self._times[1:] + self._times[:-1]) / 2
+        real = np.flatnonzero(~np.isnan(rows.boxes).any(-1))
+        self._order = real[np.argsort(moments[real], kind="stable")]
+        self._starts = np.searchsorted(moments[self._order], np.arange(len(self._times) + 1))
+        self._reach = _REACH * (np.median(np.diff(self._times)) if len(self._times) > 1 else _LONE_INTERVAL)
+
+    def nearest(self, time: float) -> np.ndarray:
+        """Places of the rows nearest to a time, none where they are too far away."""
+        place = np.searchsorted(self._middles, time)
+        close = abs(self._times[place] - time) <= self._reach
+        return self._order[self._starts[place] : self._starts[place + 1]] if close else self._order[:0]
+
+
+def _of_input(path: Path, rows: _Rows, recording: Path | None) -> _Rows:
+    """The rows of a recording, of a file of several."""
+    if rows.inputs is None:
+        return rows
+    names = [Path(name.replace("\\", "/")) for name in rows.input_names]
+    for part in ("name", "stem"):
+        same = [
+            place for place, name in enumerate(names) if recording and getattr(name, part) == getattr(recording, part)
+        ]
+        if same:
+            return rows.of(np.isin(rows.inputs, same))
+    expected = "those of one recording" if recording is None else f"those of {recording.name}"
+    found = ", ".join(name.name for name in names[:5])
     raise ValueError(
-        f"{path.name} must be an npz file, or a csv file with py-feat's columns ({', '.join(_FEX)}) or OpenFace's "
-        f"({', '.join(_OPENFACE[:3])}, {_OPENFACE[3]} to {_OPENFACE[-1]}), found {', '.join(names)[:80] or 'nothing'}; "
-        "write it with one of these."
+        f"{path.name} must hold the faces of the recording, expected {expected}, found those of {found}; keep the rows "
+        "of one `input`, or name the recording like it."
     )
 
 
-def _numbers(path: Path, names: list[str], reader: Any) -> dict[str, np.ndarray]:
-    """The columns that matter here [N]."""
+def _told_rate(recorded: float | None, roughly: float | None) -> float | None:
+    """The recording's rate, but not where the file was made of a copy with another one."""
+    if recorded and roughly and abs(roughly - recorded) > _SAME_RATE * recorded:
+        return roughly
+    return recorded or roughly
+
+
+def _read_csv(path: Path) -> _Rows:
+    with path.open("rb") as file:
+        is_wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    with path.open(encoding="utf-16" if is_wide else "utf-8-sig", errors="replace", newline="") as file:
+        header = file.readline()
+        delimiter = max(",;\t", key=header.count)
+        names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter, skipinitialspace=True), [])]
+        reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
+        try:
+            if set(_FEX) <= set(names):
+                return _from_fex(path, *_numbers(path, names, reader))
+            if set(_OPENFACE) <= set(names):
+                return _from_openface(path, _numbers(path, names, reader)[0])
+        except csv.Error as error:
+            raise ValueError(f"{path.name}, line {reader.line_num + 1}: {error}; write the file again.") from None
+    raise ValueError(
+        f"{path.name} must be an npz file, or a csv file with py-feat's columns ({', '.join(_FEX)}) or OpenFace's "
+        f"({', '.join(_OPENFACE)}, and x_0 to y_67), found {', '.join(names)[:80] or 'nothing'}; write it with one of "
+        "these."
+    )
+
+
+def _numbers(path: Path, names: list[str], reader: Any) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The columns of numbers that matter here [N], and what stands in `input`."""
     wanted = [name for name in names if _WANTED.fullmatch(name)]
     pick = itemgetter(*map(names.index, wanted))
-    values = array("f")
+    place = names.index("input") if "input" in names else None
+    values, inputs = array("f"), []
     for row in reader:
+        if not row:
+            continue
         try:
             values.extend(map(_number, pick(row)))
+            inputs.append("" if place is None else sys.intern(row[place].strip()))
         except (IndexError, ValueError):
             raise ValueError(
-                f"{path.name}, line {reader.line_num}, must have a number in each of {len(names)} columns, found "
+                f"{path.name}, line {reader.line_num + 1}, must have a number in each of {len(names)} columns, found "
                 f"{', '.join(row)[:60]!r}; write the file again."
             ) from None
-    return dict(zip(wanted, np.frombuffer(values, dtype=np.float32).reshape(-1, len(wanted)).T, strict=True))
+    numbers = np.frombuffer(values, dtype=np.float32).reshape(-1, len(wanted)).T
+    return dict(zip(wanted, numbers, strict=True)), inputs
 
 
 def _number(cell: str) -> float:
@@ -149,6 +260,8 @@ def _number(cell: str) -> float:
     try:
         return float(cell)
     except ValueError:
+        if "," in cell:  # as spreadsheets in much of Europe save it
+            return float(cell.replace(",", "."))
         # An empty cell is pandas' NaN, and -nan(ind) that of OpenFace on Windows.
         if not cell.strip() or "nan" in cell:
             return float("nan")
@@ -156,14 +269,15 @@ def _number(cell: str) -> float:
         return 60 * int(minutes) + float(seconds)
 
 
-def _from_fex(path: Path, columns: dict[str, np.ndarray], fps: float | None) -> _Rows:
+def _from_fex(path: Path, columns: dict[str, np.ndarray], inputs: list[str]) -> _Rows:
     names = _units(path, columns, "AU01")
     left, top, width, height = (columns[name] for name in _FEX[:4])
     size = _together(columns, ("FrameWidth", "FrameHeight"))
     # Files of 478 points name their first 68 so too.
     landmarks = None if "x_68" in columns else _together(columns, _LANDMARKS)
+    known, places = np.unique(np.array(inputs, dtype=object).astype(str), return_inverse=True)
     return _Rows(
-        times=columns["frame"] / (fps or _frame_rate(path, columns)),
+        times=columns["frame"],
         boxes=np.stack([left, top, left + width, top + height], axis=-1),
         scores=columns["FaceScore"],
         action_units=np.stack([columns[name] for name in names], axis=-1),
@@ -171,32 +285,44 @@ def _from_fex(path: Path, columns: dict[str, np.ndarray], fps: float | None) -> 
         landmarks=None if landmarks is None else _points(landmarks),
         identities=_together(columns, [name for name in columns if name.startswith("Identity_")]),
         size=None if size is None else size[0].tolist(),
+        is_counted=True,
+        rate=_rough_rate(columns),
+        inputs=places if len(known) > 1 else None,
+        input_names=tuple(known.tolist()),
     )
 
 
-def _frame_rate(path: Path, columns: dict[str, np.ndarray]) -> float:
+def _rough_rate(columns: dict[str, np.ndarray]) -> float | None:
     """The frame rate that puts no frame before the whole second at which it was seen."""
     seconds = columns.get("approx_time", np.zeros(0))
     later = seconds > 0
-    if not later.any():
-        raise ValueError(
-            f"{path.name} must tell the time of its frames in `approx_time` beyond the first second, found none; give "
-            "the recording's frames per second as `fps`."
-        )
-    return float((columns["frame"][later] / seconds[later]).min())
+    return float((columns["frame"][later] / seconds[later]).min()) if later.any() else None
 
 
 def _from_openface(path: Path, columns: dict[str, np.ndarray]) -> _Rows:
     names = _units(path, columns, "AU01_r")
-    points = _points(np.stack([columns[name] for name in _LANDMARKS], axis=-1))
-    points[columns["success"] == 0] = np.nan
+    count = len(columns["success"])
+    failed = columns["success"] == 0
+    landmarks = _together(columns, _LANDMARKS)
+    points = None if landmarks is None else _points(landmarks)
+    boxes = np.zeros((count, 4)) if points is None else np.hstack([points.min(1), points.max(1)])
+    boxes[failed] = np.nan
+    if points is not None:
+        points[failed] = np.nan
+    # It writes zeros where it was given pictures, or a recording that does not tell its rate; it counts from 1.
+    is_counted = not columns["timestamp"].any() and "frame" in columns and len(np.unique(columns["frame"])) > 1
     return _Rows(
-        times=columns["timestamp"],
-        boxes=np.hstack([points.min(1), points.max(1)]),
-        scores=columns["confidence"],
+        times=columns["frame"] - 1 if is_counted else columns["timestamp"],
+        boxes=boxes,
+        scores=columns.get("confidence", np.ones(count)),
         action_units=np.stack([columns[name] for name in names], axis=-1),
         names=names,
         landmarks=points,
+        # Without landmarks, only its number tells one face from another.
+        identities=np.eye(256)[columns["face_id"].astype(int) % 256]
+        if points is None and "face_id" in columns and columns["face_id"].any()
+        else None,
+        is_counted=is_counted,
     )
 
 

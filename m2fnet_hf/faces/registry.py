@@ -24,12 +24,22 @@ def load_face_backend(name: str | Path, **options: Any) -> FaceBackend:
     """A backend by name, or the `precomputed` one for a file of faces.
 
     Raises:
-        ValueError: for a name that nobody registered.
+        ValueError: for a name that is not registered.
         ImportError, OSError: where its packages or weights are missing, saying how to get them.
     """
     if str(name) not in face_backends() and Path(name).suffix:
         return _factory("precomputed")(path=Path(name), **options)
     return _factory(str(name))(**options)
+
+
+def backend_for(backend: FaceBackend, recording: str | Path) -> FaceBackend:
+    """The backend as it is for a recording: one that reads a file needs that recording's frame rate and name.
+
+    Raises:
+        ValueError: where its file is of other recordings.
+    """
+    for_recording = getattr(backend, "for_recording", None)
+    return backend if for_recording is None else for_recording(recording)
 
 
 def face_backends() -> list[str]:

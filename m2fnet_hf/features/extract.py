@@ -96,7 +96,7 @@ def extract(
             goes by its position.
         folder: of the features, which all processes see.
         faces: what finds the faces, as for the pipeline. Default: the backend that the model names; unlike there it
-            must work, `none` does without. Only a sequence is looked through first for recordings: where it has none,
+            must work, `none` does without. Only a sequence is searched first for recordings: where it has none,
             no backend is needed.
         frame_rate: frames of each second of an utterance in which faces are looked for.
         cache: folder that keeps what was measured of recordings, `True` for the default one, `False` for none.
@@ -365,10 +365,12 @@ def _encoded(dialogue: Dialogue, model: "M2FNetForEmotionClassification", proces
     with torch.inference_mode():
         if "input_ids" in inputs:
             tokens = inputs["input_ids"], inputs["attention_mask"], inputs["pooling_mask"]
-            _fill(found, "text_features", base.get_text_features(*tokens), inputs["pooling_mask"])
+            _fill(found, "text_features", base.get_text_features(*tokens).pooler_output, inputs["pooling_mask"])
         if "input_values" in inputs:
             sound = inputs["input_values"], inputs["audio_attention_mask"]
-            _fill(found, "audio_features", base.get_audio_features(*sound), inputs["audio_attention_mask"])
+            _fill(
+                found, "audio_features", base.get_audio_features(*sound).pooler_output, inputs["audio_attention_mask"]
+            )
     return Dialogue([_completed(*pair, model.config) for pair in zip(dialogue, found, strict=True)], id=dialogue.id)
 
 
@@ -392,7 +394,7 @@ def _modalities(fields: Iterable[str]) -> set[str]:
 
 
 def _merged(folder: Path, splits: Iterable[str], met: KeysMet, state: PartialState) -> Summary:
-    """What the shards of all processes hold, by one index per split, having looked for what was lost."""
+    """What the shards of all processes hold, by one index per split, after a search for what was lost."""
     counts, problems = {}, []
     for split in splits:
         with state.main_process_first():

@@ -126,7 +126,7 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
 
 
 def _fill(path: Path, folder: Path) -> None:
-    # Nobody else has the file, and not every network has locks.
+    # No other process has the file, and not every network has locks.
     with closing(sqlite3.connect(_uri(path, "nolock=1"), uri=True)) as file:
         file.executescript(SCHEMA)
         for shard in _shards(folder):

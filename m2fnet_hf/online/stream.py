@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from ..modeling_m2fnet import M2FNetForEmotionClassification
     from ..processing_m2fnet import M2FNetProcessor
 
-# A person's resting face is the median over so many utterances: a stream does not know the whole recording.
+# Utterances over which a person's resting face is the median: a stream does not know the whole recording.
 RESTING_UTTERANCES = 64
 FACES = ("action_units", "appearance", "face_ids")
 SAID_BEFORE = {"text": "it was said before"}
 
 
 class EmotionStream:
-    """A causal model that is told a dialogue utterance by utterance.
+    """A causal model that is given a dialogue utterance by utterance.
 
     It predicts what the model predicts for the whole dialogue, and keeps of the past what the model can still see: with
     `attention_window` neither memory nor time grow. One thing differs: where faces come with the person they belong to
@@ -61,7 +61,7 @@ class EmotionStream:
 
     def __len__(self) -> int:
         """Utterances so far."""
-        return self._cache.seen
+        return self._cache.past_length
 
     def add(self, utterance: Utterance | Mapping[str, Any]) -> EmotionPrediction:
         """The prediction for the next utterance, as the pipeline gives it.
@@ -93,7 +93,7 @@ class EmotionStream:
         for number, face in enumerate(self._faces):
             tensors |= {f"{name}.{number}": torch.as_tensor(array) for name, array in _faces(face).items()}
         state = {
-            "seen": self._cache.seen,
+            "seen": self._cache.past_length,
             "speakers": self._speakers,
             "words": [{"text": one.text, "speaker": one.speaker} for one in self._words],
             "faces": len(self._faces),
@@ -131,7 +131,7 @@ class EmotionStream:
         for number in range(state["faces"]):
             arrays = {name: tensors.get(f"{name}.{number}") for name in FACES}
             stream._faces.append(Utterance(**{k: v.cpu().numpy() for k, v in arrays.items() if v is not None}))
-        stream._cache.seen = state["seen"]
+        stream._cache.past_length = state["seen"]
         numbers = [int(name.removeprefix("keys.")) for name in tensors if name.startswith("keys.")]
         stream._cache.states = {number: (tensors[f"keys.{number}"], tensors[f"values.{number}"]) for number in numbers}
         return stream

@@ -116,8 +116,8 @@ class _AudioEncoder:
         inputs = self.processor([utterances], modalities=["audio"]).to(self.model.device)
         base: Any = self.model.base_model
         with torch.inference_mode():
-            features = base.get_audio_features(inputs["input_values"], inputs["audio_attention_mask"])
-        return features[0].float().cpu().numpy()
+            output = base.get_audio_features(inputs["input_values"], inputs["audio_attention_mask"])
+        return output.pooler_output[0].float().cpu().numpy()
 
 
 class _AppearanceDescriber:

@@ -41,7 +41,7 @@ class FaceTable:
 
         Args:
             tracker: goes on where it was; default: a new one.
-            known: the tracks of frames that were told before, to which these are added.
+            known: the tracks of earlier frames, by time, to which these are added.
         """
         tracker = tracker or FaceTracker(longest_gap=LONGEST_GAP)
         known = {} if known is None else known

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from ..data.transcripts import FORMATS, read_transcript
 from ..dialogue_m2fnet import Dialogue
+from ..media.clip import Clip
+from ..media.frame_rate import frame_rate
 from ..utils.files import write_whole
 from ..utils.hashes import hash_text
 from .cache import Cache
@@ -25,7 +27,7 @@ def open_source(
             or URL) or `utterances`.
         asr: name of a speech recognition model, or the library's pipeline with one, for a recording without transcript.
         cache: keeps what it understood.
-        progress: wraps the listening, as `rich.progress.track` does.
+        progress: wraps the speech recognition, as `rich.progress.track` does.
 
     Raises:
         FileNotFoundError: without the file.
@@ -42,7 +44,9 @@ def open_source(
     if "utterances" in source:
         return Dialogue.from_any(source), recording
     if source.get("transcript") is not None:
-        return read_transcript(fetch(source["transcript"], cache)), recording
+        path, known = fetch(source["transcript"], cache), recording.is_file()
+        duration, rate = (Clip(recording).duration, frame_rate(recording)) if known else (None, None)
+        return read_transcript(path, duration, rate), recording
     if not recording.exists():
         raise FileNotFoundError(f"A recording must be a file, found none at {recording}; check the path.")
     if asr is None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..dialogue_m2fnet import Dialogue, Utterance
+from ..faces.registry import backend_for
 from ..faces.types import FaceBackend, Faces
 from ..media.clip import Clip, Frame, sample_times
 from .batches import Batches, Table
@@ -95,6 +96,8 @@ class RecordingReader:
 
     def _read(self, utterances: list[Utterance], recording: Path, whole: bool = False) -> list[Utterance]:
         clip = Clip(recording)
+        if self.faces is not None:
+            self.faces = backend_for(self.faces, recording)
         spans = [(0.0, clip.duration or 0.0)] if whole else spans_of(utterances, clip.duration or 0.0)
         known = sorted({span for span in spans if span is not None}, key=_end_then_start)
         try:

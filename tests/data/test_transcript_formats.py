@@ -77,8 +77,7 @@ def ass() -> str:
     lines.insert(3, r"Dialogue: 0,0:00:01.00,0:00:02.00,Default,,0,0,0,,{\p1}m 0 0 l 10 10{\p0}")
     lines.insert(9, "Comment: 0,0:00:01.00,0:00:02.00,Default,,0,0,0,,to be checked")
     return (
-        "[Script Info]\nScriptType: v4.00+\n\n"
-        "[V4+ Styles]\nFormat: Name, Fontname, Fontsize\nStyle: Default,Arial,20\n\n"
+        "[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\nFormat: Name, Fontname\nStyle: Default,Arial\n\n"
         "[Events]\nFormat: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n" + "\n".join(lines)
     )
 

@@ -1,14 +1,16 @@
 import csv
 import json
+import wave
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
 from m2fnet_hf.faces.precomputed import PrecomputedBackend
 from m2fnet_hf.faces.registry import load_face_backend
-from m2fnet_hf.faces.types import Faces
+from m2fnet_hf.faces.types import FaceBackend, Faces
 from m2fnet_hf.media.clip import Frame
 
 # The columns that the two programs write, in their order and without those in between that are not read.
@@ -29,6 +31,27 @@ def _frame(time: float, width: int = 640, height: int = 360) -> Frame:
 
 def _at(backend: PrecomputedBackend, *times: float) -> list[Faces]:
     return backend.detect([_frame(time) for time in times])
+
+
+def _units(backend: FaceBackend, *times: float) -> list[float]:
+    """The first Action Unit of the one face of each moment."""
+    found = [faces.action_units for faces in backend.detect([_frame(time) for time in times])]
+    return [pytest.approx(units[0, 0], abs=1e-6) for units in found if units is not None and len(units) == 1]
+
+
+def write_video(path: Path, rate: int) -> None:
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("mpeg4", rate=rate)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(rate):
+            file.mux(stream.encode(av.VideoFrame(64, 48, "yuv420p")))
+        file.mux(stream.encode())
+
+
+def write_sound(path: Path) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(bytes(3200))
 
 
 def _write_fex(path: Path, *faces: dict[str, Any]) -> Path:
@@ -172,7 +195,7 @@ def test_settings_follow_the_content_and_are_json(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("", r"must be an npz file, or a csv file with py-feat's columns \(FaceRectX, .* found nothing"),
-        ("a,b\n1,2\n", r"OpenFace's \(timestamp, confidence, success, x_0 to y_67\), found a, b"),
+        ("a,b\n1,2\n", r"OpenFace's \(timestamp, success, and x_0 to y_67\), found a, b"),
         (",".join(FEX) + "\n", "must have a row with a time for each face, found no row"),
         (",".join(FEX) + "\n1,2,3\n", r"line 2, must have a number in each of \d+ columns, found '1, 2, 3'"),
         (",".join(FEX) + "\n" + ",".join(["x"] * len(FEX)), "found 'x, x"),
@@ -190,8 +213,81 @@ def test_another_csv_is_refused(tmp_path: Path, content: str, message: str) -> N
 @pytest.mark.parametrize("time", ["", "00:00"])
 def test_without_times_the_frame_rate_must_be_given(tmp_path: Path, time: str) -> None:
     path = _write_fex(tmp_path / "faces.csv", _fex_face(0, approx_time=time), _fex_face(9, approx_time=time))
+    backend = PrecomputedBackend(path)
     with pytest.raises(ValueError, match="frames per second as `fps`"):
-        PrecomputedBackend(path)
+        _at(backend, 0)
+    sound = tmp_path / "talk.wav"
+    write_sound(sound)
+    with pytest.raises(ValueError, match="frames per second as `fps`"):
+        backend.for_recording(sound)
+
+
+@pytest.mark.parametrize("rate", [25, 50])
+def test_the_recording_tells_the_frame_rate(tmp_path: Path, rate: int) -> None:
+    write_video(tmp_path / "talk.mp4", rate)
+    path = _write_fex(tmp_path / "faces.csv", *(_fex_face(number, unit=number / 100) for number in range(100)))
+    backend = PrecomputedBackend(path).for_recording(tmp_path / "talk.mp4")
+    assert _units(backend, 0.0, 1.0) == [0.0, rate / 100]
+    assert backend.settings["fps"] == rate
+    assert _units(PrecomputedBackend(path, fps=10).for_recording(tmp_path / "talk.mp4"), 1.0) == [0.1]
+
+
+def test_a_file_made_of_a_copy_with_another_rate_keeps_its_own(tmp_path: Path) -> None:
+    write_video(tmp_path / "talk.mp4", 25)
+    clock = [f"00:{number // 10:02d}" for number in range(100)]
+    faces = (_fex_face(number, unit=number / 100, approx_time=time) for number, time in enumerate(clock))
+    backend = PrecomputedBackend(_write_fex(tmp_path / "faces.csv", *faces)).for_recording(tmp_path / "talk.mp4")
+    assert _units(backend, 1.0) == [0.1]
+
+
+def test_faces_of_two_recordings_are_kept_apart(tmp_path: Path) -> None:
+    faces = [
+        _fex_face(number, unit=unit, input=f"clips/{name}.mp4")
+        for name, unit in (("one", 0.25), ("two", 0.75))
+        for number in range(5)
+    ]
+    backend = PrecomputedBackend(_write_fex(tmp_path / "faces.csv", *faces), fps=5)
+    for name, unit in (("one", 0.25), ("two", 0.75)):
+        (own,) = _at(backend.for_recording(tmp_path / f"{name}.mkv"), 0.2)
+        assert own.action_units is not None
+        assert own.action_units[:, 0].tolist() == [unit]
+    with pytest.raises(
+        ValueError, match=r"expected those of three\.mp4, found those of one\.mp4, two\.mp4; keep the rows"
+    ):
+        backend.for_recording(tmp_path / "three.mp4")
+    with pytest.raises(ValueError, match="expected those of one recording, found those of one"):
+        _at(backend, 0)
+
+
+def test_openface_without_times_counts_the_recordings_frames(tmp_path: Path) -> None:
+    write_video(tmp_path / "talk.mp4", 25)
+    faces = [_openface_face(0.0, unit=float(number), frame=number + 1) for number in range(5)]
+    backend = PrecomputedBackend(_write_openface(tmp_path / "faces.csv", *faces))
+    with pytest.raises(ValueError, match="frames per second as `fps`"):
+        _at(backend, 0)
+    assert _units(backend.for_recording(tmp_path / "talk.mp4"), 0.0, 0.12) == [0.0, 3.0]
+
+
+def test_openface_without_landmarks(tmp_path: Path) -> None:
+    columns = [name for name in OPENFACE if name not in LANDMARKS]
+    faces = [_openface_face(0.1 * number, unit=float(number), success=int(number != 2)) for number in range(4)]
+    backend = PrecomputedBackend(_write_openface(tmp_path / "faces.csv", *faces, columns=columns))
+    assert _units(backend, 0.0, 0.1, 0.3) == [0.0, 1.0, 3.0]
+    found, failed = _at(backend, 0.1, 0.2)
+    assert found.boxes.tolist() == [[0, 0, 640, 360]]
+    assert (found.landmarks, len(failed)) == (None, 0)
+    faces = [_openface_face(0.0, face_id=number, unit=float(number)) for number in range(2)]
+    (two,) = _at(PrecomputedBackend(_write_openface(tmp_path / "two.csv", *faces, columns=columns)), 0.0)
+    assert two.identities is not None
+    assert (two.identities @ two.identities.T).tolist() == [[1, 0], [0, 1]]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_that_a_spreadsheet_saved(tmp_path: Path, encoding: str) -> None:
+    path = _write_openface(tmp_path / "faces.csv", _openface_face(0.5, unit=1.25))
+    text = path.read_text().replace(", ", ";").replace(".", ",")
+    path.write_bytes(f"{text}\r\n".encode(encoding))
+    assert _units(PrecomputedBackend(path), 0.5) == [1.25]
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
 
 from m2fnet_hf import M2FNetForEmotionClassification
+from m2fnet_hf.context_m2fnet import CONTEXTS
 from m2fnet_hf.hub.card import MARKER
 from m2fnet_hf.hub.card_fields import describe_model
 from m2fnet_hf.hub.push import prepare_run
 from m2fnet_hf.hub.run_files import weights_sha256
-from m2fnet_hf.processing_m2fnet import CONTEXTS
 from m2fnet_hf.registration import DEFAULT_CHECKPOINT
 
 LABELS = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")

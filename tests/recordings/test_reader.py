@@ -32,7 +32,9 @@ from m2fnet_hf.faces.registry import load_face_backend
 from m2fnet_hf.faces.types import Faces
 from m2fnet_hf.media.clip import Clip, Frame
 from m2fnet_hf.recordings import reader as reader_module
+from m2fnet_hf.recordings.cache import Cache
 from m2fnet_hf.recordings.reader import RecordingReader
+from m2fnet_hf.recordings.streaming_reader import StreamingReader
 from m2fnet_hf.registration import TASK
 
 ALL = ["text", "audio", "visual"]
@@ -202,6 +204,51 @@ def test_people_of_different_clips_are_different_people(conversation: Conversati
     first, second = ({int(i) for i in np.unique(u.face_ids) if i >= 0} for u in dialogue)
     assert first
     assert not first & second
+
+
+class Failing:
+    """A backend that never worked."""
+
+    action_units: tuple[str, ...] = ()
+    settings: dict[str, Any] = {}
+
+    def detect(self, frames: list[Frame]) -> list[Faces]:
+        raise OSError("the detector has no weights")
+
+
+def test_a_backend_that_does_not_work_costs_the_faces_only(recording: Path) -> None:
+    dialogue = Dialogue([{"text": "a", "start": 0.0, "end": 1.0}, {"text": "b", "start": 2.0, "end": 3.0}])
+    read, problems = RecordingReader(faces=Failing(), reads_audio=True)(dialogue, recording)
+    assert problems == ["the detector has no weights"]
+    assert [utterance.missing for utterance in read] == [{"visual": "faces could not be looked for"}] * 2
+    assert all(utterance.audio is not None for utterance in read)
+    with pytest.raises(OSError, match="no weights"):
+        RecordingReader(faces=Failing(), faces_required=True)(dialogue, recording)
+    streaming = StreamingReader(RecordingReader(faces=Failing(), reads_audio=True), dialogue, recording)
+    (first, told), (second, nothing) = map(streaming, dialogue)
+    assert (told, nothing) == (["the detector has no weights"], [])
+    assert first.missing == second.missing == {"visual": "faces could not be looked for"}
+
+
+def test_other_errors_are_not_taken_for_the_backends(recording: Path) -> None:
+    def encode(_: list[np.ndarray]) -> np.ndarray:
+        raise OSError("the encoder broke")
+
+    dialogue = Dialogue([{"text": "a", "start": 0.0, "end": 1.0}])
+    with pytest.raises(OSError, match="the encoder broke"):
+        RecordingReader(faces=Failing(), reads_audio=True, encode_audio=encode)(dialogue, recording)
+    reader = RecordingReader(reads_audio=True, encode_audio=encode)
+    with pytest.raises(OSError, match="the encoder broke"):
+        reader(dialogue, recording)
+
+
+def test_what_cannot_be_kept_is_reported_once(recording: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    reader = RecordingReader(reads_audio=True, cache=Cache(tmp_path / "file" / "cache"))
+    dialogue = Dialogue([{"text": "a", "start": 0.0, "end": 1.0}])
+    (problem,) = reader(dialogue, recording)[1]
+    assert problem.startswith("Nothing can be kept in")
+    assert reader(dialogue, recording)[1] == []
 
 
 def test_a_url_is_fetched(looking: MultimodalEmotionPipeline, conversation: Conversation, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ LEAST_ROLLING = 2  # cues
 MANY = 0.5  # of the cues
 # A caption shows no more words than that at once.
 WORDS_SHOWN = 200
-_HIGHLIGHT = re.compile(r"<u>(.*?)</u>", re.DOTALL)
+_HIGHLIGHT = re.compile(r"<u>[^<>]*</u>")
 
 
 class Cue(NamedTuple):

@@ -2,28 +2,29 @@
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from pysubs2 import SSAFile
 from pysubs2.exceptions import Pysubs2Error
 
-from ..times import Time, Unit, find_unit, read_time
+from ..times import Time, find_unit, read_time
 from .cues import Cue, draft_cues
 from .draft import Draft, Source, no_utterance, number, plain_speaker
 
 _TIME = r"-?(?:\d+:)?\d{1,2}:\d\d(?:[.,:;]\d+)?"
 TIMING = re.compile(rf"^[ \t]*({_TIME})[ \t]*(?:-->|,(?=\d+:\d\d:\d\d))[ \t]*({_TIME})(?=[ \t]|$)", re.MULTILINE)
-# The arrow, or two times of three parts and nothing else: nobody says that.
+# The arrow, or two times of three parts and nothing else: no one speaks so.
 _BROKEN = re.compile(r"^(?:.{0,80}-->|\s*\d+:\d\d:\d\d\S*\s+(?:\S{1,4}\s+)?\d+:\d\d:\d\d\S*\s*$)")
 _COMMENT = re.compile(r"^(?:NOTE(?:\s|$)|STYLE\s*$|REGION\s*$)")
 _DRAWING = re.compile(r"\{[^{}]*\\p[1-9]")
 
 
-class _Block:
-    """A line of times and what follows it."""
+class _Block(NamedTuple):
+    """A line of times, `None` where they cannot be read, and the lines that follow it."""
 
-    def __init__(self, times: re.Match | None, place: str) -> None:
-        self.times, self.place = times, place
-        self.lines: list[str] = []
+    place: str
+    times: tuple[Time, Time] | None
+    lines: list[str]
 
 
 def read_srt(source: Source) -> Draft:
@@ -33,16 +34,15 @@ def read_srt(source: Source) -> Draft:
     """
     is_vtt = source.text.lstrip().startswith("WEBVTT")
     blocks = list(_blocks(source.text, is_vtt))
-    times = {id(block): _times(block) for block in blocks}
-    unit = _unit([pair for pair in times.values() if pair], source)
+    pairs = [block.times for block in blocks if block.times]
+    unit = find_unit(pairs, [0] * len(pairs), duration=source.duration, frame_rate=source.frame_rate)
     cues, unread = [], []
     for block in blocks:
-        pair = times[id(block)]
-        if pair is None:
+        if block.times is None:
             unread.append(f"{block.place}: its times must be like 00:00:01,500 --> 00:00:02,500")
-            continue
-        start, end = (unit.to_seconds(time) for time in pair)
-        cues.append(Cue(start, end, "\n".join(block.lines), block.place))
+        else:
+            start, end = (unit.to_seconds(time) for time in block.times)
+            cues.append(Cue(start, end, "\n".join(block.lines), block.place))
     remarks = [unit.remark] if unit.remark else []
     if before := [] if is_vtt else _preamble(source.text):
         remarks.append(f"{number(before, 'line')} before the first cue, from {before[0][:40]!r}, not used")
@@ -57,18 +57,12 @@ def _preamble(text: str) -> list[str]:
     return before[:-1] if before and before[-1].isdecimal() else before
 
 
-def _times(block: _Block) -> tuple[Time, Time] | None:
-    if block.times is None:
-        return None
+def _times(match: re.Match | None) -> tuple[Time, Time] | None:
     try:
-        start, end = map(read_time, block.times.groups())
+        start, end = map(read_time, match.groups() if match else ("", ""))
     except ValueError:
         return None
     return None if start is None or end is None else (start, end)
-
-
-def _unit(pairs: list[tuple[Time, Time]], source: Source) -> Unit:
-    return find_unit(pairs, [0] * len(pairs), duration=source.duration, frame_rate=source.frame_rate)
 
 
 def _blocks(text: str, is_vtt: bool) -> Iterator[_Block]:
@@ -84,7 +78,7 @@ def _blocks(text: str, is_vtt: bool) -> Iterator[_Block]:
                 _drop_identifier(block, lines, place, is_vtt, is_numbered)
                 yield block
             count, skipping = count + 1, False
-            block = _Block(match, f"cue {count}")
+            block = _Block(f"cue {count}", _times(match), [])
         elif is_vtt and _COMMENT.match(line) and (place == 0 or not lines[place - 1].strip()):
             skipping = True
         elif not line.strip():

@@ -6,13 +6,15 @@ import warnings
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-
-from pympi import Eaf, TextGrid
+from typing import TYPE_CHECKING
 
 from ..columns import plain_name
 from .draft import Draft, Said, Source, name_unused, plain_speaker
 from .tables import with_speakers
 from .vocabulary import LABEL_TIERS, OTHER_TIERS, SILENCES, SPEAKER_TIERS, TEXT_TIERS, WORD_TIERS
+
+if TYPE_CHECKING:
+    from pympi import Eaf
 
 _PRAAT = re.compile(r'"((?:[^"]|"")*+)"|(?<!\S)(-?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)(?!\S)|(?<!\S)(<exists>|<absent>)|!.*')
 
@@ -40,6 +42,8 @@ def _is_of(name: str, names: frozenset[str]) -> bool:
 
 def read_eaf(source: Source) -> Draft:
     """ELAN: what is said on the tiers that refer to no other, by participant; an `emotion` beside it is its label."""
+    from pympi import Eaf
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of versions of the format
@@ -52,7 +56,7 @@ def read_eaf(source: Source) -> Draft:
     return _draft(source, tiers)
 
 
-def _eaf_tiers(eaf: Eaf) -> Iterator[_Tier]:
+def _eaf_tiers(eaf: "Eaf") -> Iterator[_Tier]:
     times = _time_slots(eaf)
     of_root = {name: tier for name, tier in eaf.tiers.items() if tier[2].get("PARENT_REF") is None}
     referring: dict[str, list[str]] = {}
@@ -73,7 +77,7 @@ def _eaf_tiers(eaf: Eaf) -> Iterator[_Tier]:
         yield tier
 
 
-def _time_slots(eaf: Eaf) -> dict[str, float]:
+def _time_slots(eaf: "Eaf") -> dict[str, float]:
     """Seconds of each time slot; those without a value lie evenly between their neighbours."""
     names = list(eaf.timeslots)
     values = [eaf.timeslots[name] for name in names]
@@ -93,6 +97,8 @@ def read_textgrid(source: Source) -> Draft:
     data = source.path.read_bytes()
     try:
         if data.startswith(b"ooBinaryFile"):
+            from pympi import TextGrid
+
             grid = TextGrid(xmax=0)
             grid.from_file(io.BytesIO(data))
             found = [(tier.name, tier.tier_type == "IntervalTier", tier.intervals) for tier in grid.tiers]

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 from transformers import AutoModel, PreTrainedModel
 
 from ...configuration_m2fnet import M2FNetConfig
-from ...encoders_m2fnet import M2FNetVisualEncoder, encode_audio, encode_faces, encode_text
+from ...encoders_m2fnet import encode_audio, encode_faces, encode_text
 from ...modeling_m2fnet import M2FNetPreTrainedModel
 from .settings import ExtractorSettings
 
@@ -26,9 +25,7 @@ class UtteranceEmbedder(M2FNetPreTrainedModel):
 
     accepts_loss_kwargs = False  # its loss is a mean over each batch
 
-    def __init__(
-        self, config: M2FNetConfig, encoder: PreTrainedModel | M2FNetVisualEncoder, settings: ExtractorSettings
-    ) -> None:
+    def __init__(self, config: M2FNetConfig, encoder: PreTrainedModel, settings: ExtractorSettings) -> None:
         super().__init__(config)
         (self.modality,) = config.modalities
         self.embedding = nn.Linear(config.feature_sizes[self.modality], settings.embedding_size)
@@ -64,12 +61,8 @@ class UtteranceEmbedder(M2FNetPreTrainedModel):
         return encode_faces(self.utterance_encoder, *faces, blocks)
 
 
-def save_encoder(encoder: PreTrainedModel | M2FNetVisualEncoder, folder: str | Path) -> None:
-    """Save an encoder for `AutoModel.from_pretrained`, or one of faces as a [`M2FNetVisualConfig`] and its weights."""
-    if isinstance(encoder, M2FNetVisualEncoder):
-        encoder.config.save_pretrained(folder)
-        save_file(encoder.state_dict(), Path(folder) / "model.safetensors", metadata={"format": "pt"})
-        return
+def save_encoder(encoder: PreTrainedModel, folder: str | Path) -> None:
+    """Save an encoder for `AutoModel.from_pretrained`."""
     if encoder.config.is_encoder_decoder:  # AutoModel loads both halves
         whole: Any = AutoModel.from_config(encoder.config)
         whole.get_encoder().load_state_dict(encoder.state_dict())
