@@ -46,6 +46,6 @@ def check_labels(splits: Mapping[str, Iterable[Dialogue]], labels: Sequence[str]
         found = dict.fromkeys(one.label for dialogue in dialogues for one in dialogue if one.label is not None)
         if unknown := [label for label in found if label not in known]:
             raise ValueError(
-                f"The labels of {split} must be among {', '.join(labels)}, found {', '.join(map(repr, unknown[:8]))}; "
+                f"A label of {split} must be one of {', '.join(labels)}, found {', '.join(map(repr, unknown[:8]))}; "
                 f"{_ADVICE}."
             )

@@ -146,7 +146,7 @@ def test_own_labels(tmp_path: Path) -> None:
     splits = read_dialogues(tmp_path)
     check_labels(splits, ["upset", "calm"])
     with pytest.raises(
-        ValueError, match=r"labels of train must be among joy, found 'calm', 'upset'; .* `model\.labels`"
+        ValueError, match=r"A label of train must be one of joy, found 'calm', 'upset'; .* `model\.labels`"
     ):
         check_labels(splits, ["joy"])
     (tmp_path / "labels.txt").write_text("calm\njoy\n")
