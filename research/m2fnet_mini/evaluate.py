@@ -18,7 +18,7 @@ import torch
 from m2fnet_hf.evaluation.calibration import calibration_metrics, fit_temperature, softmax
 from m2fnet_hf.evaluation.metrics import emotion_metrics
 
-from .common import MELD_EMOTIONS, SHARES, acted_clips, fold_speakers, labels
+from .common import CLASSES, MELD_EMOTIONS, SHARES, acted_clips, fold_speakers, labels
 from .model import M2FNetMini
 from .simulate import ABSENT, Conversation, Stage, Tables, Texts, plain_text
 from .train import STRANGERS, prepare
@@ -195,32 +195,37 @@ def paired(stage: Stage, texts: Texts, confusion: np.ndarray, modalities: Sequen
 def voices(model: M2FNetMini, tables: Tables, clips: np.ndarray) -> dict[str, Any]:
     """Line 5: "Kids are talking by the door", angry and happy, as the fifth of nine utterances that are neutral.
 
-    The others are the actor's own neutral and calm clips with their words. One trial for each clip of the sentence.
+    The others are the actor's own neutral and calm clips with their words. By clip, and by pair: an angry and a happy
+    clip of the same intensity and repetition, right where both are.
     """
     stage = stage_of(tables, np.array([n for n in clips if acted_clips()[n].corpus == "ravdess"]), 4)
-    results: dict[str, Any] = {"by_actor": {}}
+    results: dict[str, Any] = {}
     for modalities in (("text", "sound"), ("text", "sound", "faces")):
-        followed, right_actors = [], []
-        for actor, by_class in stage.actors.items():
-            own = []
-            for emotion in (ANGER, JOY):
-                for clip in by_class[emotion][tables.sentence[by_class[emotion]] == 0]:
-                    others = stage.random.permutation(by_class[NEUTRAL])[:8]
-                    rows = np.concatenate([others[:4], [clip], others[4:]])
-                    one = Conversation(
-                        text=np.array([stage.tables.sentences[tables.sentence[row]][0] for row in rows]),
-                        sound=rows,
-                        faces=rows if "faces" in modalities else np.full(len(rows), ABSENT),
-                        speakers=np.zeros(len(rows), dtype=int),
-                        target=np.eye(7, dtype=np.float32)[labels()[rows]],
-                    )
-                    said = int(predict(model, tables, [one])[4].argmax())
-                    own.append(said == emotion)
-            followed += own
-            right_actors.append(float(np.mean(own)))
-            results["by_actor"][f"{actor}/{'+'.join(modalities)}"] = right_actors[-1]
-        results["+".join(modalities)] = {"right": int(np.sum(followed)), "count": len(followed)}
+        right: list[list[bool]] = []
+        for by_class in stage.actors.values():
+            # Files are in order of intensity and repetition, so that the n-th clips belong together.
+            both = [by_class[emotion][tables.sentence[by_class[emotion]] == 0] for emotion in (ANGER, JOY)]
+            for pair in zip(*both, strict=True):
+                others = stage.random.permutation(by_class[NEUTRAL])[:8]
+                said = [_said_among(model, tables, int(clip), others, "faces" in modalities) for clip in pair]
+                right.append([said[0] == ANGER, said[1] == JOY])
+        name = "+".join(modalities)
+        results[name] = {"right": int(np.sum(right)), "count": 2 * len(right)}
+        results[f"{name}_pairs"] = {"right": int(np.all(right, axis=1).sum()), "count": len(right)}
     return results
+
+
+def _said_among(model: M2FNetMini, tables: Tables, clip: int, others: np.ndarray, with_faces: bool) -> int:
+    """The class of a clip in the middle of eight others of its actor."""
+    rows = np.concatenate([others[:4], [clip], others[4:]])
+    one = Conversation(
+        text=np.array([tables.sentences[tables.sentence[row]][0] for row in rows]),
+        sound=rows,
+        faces=rows if with_faces else np.full(len(rows), ABSENT),
+        speakers=np.zeros(len(rows), dtype=int),
+        target=np.eye(CLASSES, dtype=np.float32)[labels()[rows]],
+    )
+    return int(predict(model, tables, [one])[4].argmax())
 
 
 def brief(results: dict[str, Any]) -> dict[str, Any]:
@@ -233,7 +238,7 @@ def brief(results: dict[str, Any]) -> dict[str, Any]:
             return [
                 round(100 * value[name], 1) for name in (*HEADLINE, "ece", "agreement_with_teacher") if name in value
             ]
-        return {name: short(part) for name, part in value.items() if isinstance(part, dict) and name != "by_actor"}
+        return {name: short(part) for name, part in value.items() if isinstance(part, dict)}
 
     return short(results)
 
