@@ -6,19 +6,52 @@ PIP := $(BIN)/pip install --quiet --constraint constraints.txt
 SAMPLE := examples/sample_dialogue/conversation
 # What the tests need and pip has not.
 PROGRAMS := chromium chromedriver espeak-ng
+WHEEL := build/wheel
+# Releases that a run of the wheel shows.
+SHOWN := av huggingface-hub numpy torch transformers
+MODEL_TESTS := test_configuration_m2fnet test_dialogue_m2fnet test_feature_extraction_m2fnet test_processing_m2fnet \
+    test_modeling_m2fnet test_pipeline_m2fnet test_losses test_registration test_checkpoint
 
-.PHONY: demo test lint programs clean
+.PHONY: demo test fast slow pythons test-wheel lint programs clean
 
 demo: $(VENV)/core
 	$(BIN)/m2fnet predict $(SAMPLE).mp4 --transcript $(SAMPLE).srt --output runs/demo --report all
 
-test: lint programs
+# All tests, whereas `pytest` alone leaves out the slow ones.
+test: lint programs pythons
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m '' --numprocesses logical --dist loadfile
+
+fast: $(VENV)/dev programs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist loadfile
+
+slow: $(VENV)/dev programs
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow --numprocesses logical --dist loadfile
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# What needs no torch, with the newest releases of what it does need, on every Python that is promised and found.
+pythons: $(VENV)/dev
+	$(BIN)/python tests/tools/every_python.py build/pythons
+
+# The wheel, not the checkout, in a clean environment of PYTHON. uv's own variables choose what is installed:
+# UV_TORCH_BACKEND=cpu takes a torch without CUDA, UV_RESOLUTION=lowest-direct the lowest releases of setup.cfg.
+test-wheel:
+	rm -rf $(WHEEL) && mkdir -p $(WHEEL)/elsewhere
+	$(PYTHON) -m venv $(WHEEL)/tools
+	$(WHEEL)/tools/bin/pip install --quiet build uv
+	$(WHEEL)/tools/bin/python -m build --outdir $(WHEEL) . > $(WHEEL)/build.log
+	$(WHEEL)/tools/bin/uv venv --quiet --python $(PYTHON) $(WHEEL)/env
+	$(WHEEL)/tools/bin/uv pip install --quiet --python $(WHEEL)/env -r setup.cfg --extra reports --extra train 'pytest>=8'
+	$(WHEEL)/tools/bin/uv pip install --quiet --python $(WHEEL)/env --no-deps $(WHEEL)/*.whl
+	$(WHEEL)/tools/bin/uv pip list --quiet --python $(WHEEL)/env | grep -E "^($$(echo $(SHOWN) | tr ' ' '|')) "
+	du -sh $(WHEEL)/env $(WHEEL)/*.whl
+	cd $(WHEEL)/elsewhere && ../env/bin/m2fnet predict $(CURDIR)/$(SAMPLE).mp4 --transcript $(CURDIR)/$(SAMPLE).srt \
+	    --output out --report all --annotate
+	cd $(WHEEL)/elsewhere && OMP_NUM_THREADS=1 M2FNET_FROM=../env ../env/bin/python -m pytest -c $(CURDIR)/pyproject.toml \
+	    -p no:cacheprovider $(MODEL_TESTS:%=$(CURDIR)/tests/%.py)
 
 $(VENV)/core: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -27,10 +60,11 @@ $(VENV)/core: setup.cfg pyproject.toml constraints.txt
 	$(PIP) --editable '.[reports]'
 	touch $@
 
+# py-feat brings a torchvision for CUDA, which breaks transformers beside a torch for CPUs: only py-feat's tests see it.
 $(VENV)/dev: $(VENV)/core
 	$(PIP) --editable '.[dev]'
-	printf '%s\nimport torchvision_operators\n' '$(CURDIR)/tests/site' > $$($(BIN)/python -c \
-	    'import sysconfig; print(sysconfig.get_path("purelib"))')/torchvision_operators.pth
+	$(BIN)/python -c 'import torchvision' 2> /dev/null || { \
+	    $(BIN)/pip uninstall --quiet --yes torchvision && $(PIP) --no-deps --target $(VENV)/torchvision torchvision; }
 	touch $@
 
 # Tests that need a program say so and are skipped where it can be neither found nor installed.
@@ -42,4 +76,4 @@ programs:
 	fi || true
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,4 +1,4 @@
-"""Measure every figure, or the named ones; the exit status is 1 when one falls short."""
+"""Measure everything, or the named ones; the exit status is 1 when one falls short."""
 
 import argparse
 import json
@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from transformers.utils import logging
 
-from .figures import NotHereError, reached, sentence
 from .machine import machine, versions
+from .measurements import NotHereError, reached, sentence
 
 RESULTS = Path(__file__).parent / "results"
 GATE = "exactness"
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{name}: not measured ({error})", flush=True)
             continue
         judged = not options.quick or name in JUDGED_WHEN_QUICK
-        short += _told(results["figures"], judged)
+        short += _told(results["measurements"], judged)
         if not options.quick:
             _write(name, results)
         if name == GATE and short:
@@ -82,11 +82,11 @@ def _measured(name: str, options: argparse.Namespace) -> dict[str, Any]:
     return module.measure(quick=options.quick, **given)
 
 
-def _told(figures: dict[str, Any], judged: bool) -> list[str]:
-    """Print the figures; gives the names of those that fall short."""
-    for name, figure in figures.items():
-        print(sentence(name, figure, judged), flush=True)
-    return [name for name, figure in figures.items() if judged and not reached(figure)]
+def _told(measurements: dict[str, Any], judged: bool) -> list[str]:
+    """Print the measurements; gives the names of those that fall short."""
+    for name, measurement in measurements.items():
+        print(sentence(name, measurement, judged), flush=True)
+    return [name for name, measurement in measurements.items() if judged and not reached(measurement)]
 
 
 def _write(name: str, results: dict[str, Any]) -> None:

@@ -10,8 +10,8 @@ from transformers import AutoModelForAudioClassification, Wav2Vec2FeatureExtract
 from m2fnet_hf.encoders_m2fnet import encode_audio
 
 from . import workload
-from .encoders import alone, speed_figures
-from .figures import at_most
+from .encoders import alone, speed_measurements
+from .measurements import at_most
 from .timing import MatrixProduct, in_turns, operations
 
 UTTERANCES = 16
@@ -42,9 +42,9 @@ def measure(quick: bool = False, repetitions: int = 3) -> dict[str, Any]:
     seconds = sum(map(len, rows)) / workload.SAMPLING_RATE
     return {
         "ran": f"wav2vec2-base on {len(rows)} utterances, {seconds:.0f} s of sound, fp32",
-        "figures": {
+        "measurements": {
             "audio: largest difference from one utterance at a time": at_most(1e-4, [difference]),
-            **speed_figures("audio", times, work, product, alone=0.97, library=2),
+            **speed_measurements("audio", times, work, product, alone=0.97, library=2),
         },
     }
 

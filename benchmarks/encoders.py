@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from .figures import at_least
+from .measurements import at_least
 from .timing import MatrixProduct, ratios
 
 
@@ -14,7 +14,7 @@ def alone(encoder: Any, rows: Sequence[torch.Tensor]) -> torch.Tensor:
     return torch.cat([encoder(row.unsqueeze(0)).last_hidden_state.mean(1) for row in rows])
 
 
-def speed_figures(
+def speed_measurements(
     name: str, times: Mapping[str, list[float]], work: int, product: MatrixProduct, alone: float, library: float
 ) -> dict[str, Any]:
     """How fast `ours` was in `times`, with what has to be reached against `alone` and against the `library`."""

@@ -1,4 +1,4 @@
-"""How far the logits of a batch are from those of one dialogue at a time: the gate of every other figure."""
+"""How far the logits of a batch are from those of one dialogue at a time: the gate of every other measurement."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import torch
 from m2fnet_hf import M2FNetForEmotionClassification
 
 from . import workload
-from .figures import at_most
+from .measurements import at_most
 
 
 def measure(quick: bool = False) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def measure(quick: bool = False) -> dict[str, Any]:
         ]
     return {
         "ran": f"BART-large, wav2vec2-base and the report's core on {sum(counts)} utterances, fp32",
-        "figures": {
+        "measurements": {
             "largest logit difference, batched against one dialogue at a time": at_most(1e-4, [max(differences).item()])
         },
     }

@@ -11,7 +11,7 @@ from m2fnet_hf.data.meld import read_meld
 from m2fnet_hf.evaluation.evaluate import compare_labels
 from m2fnet_hf.hub.load import load_pipeline
 
-from .figures import NotHereError, at_least, at_most, told
+from .measurements import NotHereError, at_least, at_most, told
 from .timing import in_turns, ratios
 
 SPLIT = "dev"
@@ -47,7 +47,7 @@ def measure(quick: bool = False, meld: Path | None = None, repetitions: int = 7)
         "ran": f"the embedded model on {sum(map(len, dialogues))} utterances of MELD's {SPLIT} split",
         "bytes": {name: {"float32": before, "int8": after} for name, (before, after) in sizes.items()},
         "labels": labels,
-        "figures": {
+        "measurements": {
             "onnx: largest difference of a logit to torch's": at_most(LARGEST_DIFFERENCE, [difference]),
             "onnx: times as fast as torch": told(ratios(times["torch"], times["onnx"])),
             "int8: times as fast as torch": told(ratios(times["torch"], times["int8"])),

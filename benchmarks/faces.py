@@ -8,7 +8,7 @@ import numpy as np
 from m2fnet_hf.faces.opencv import OpenCVBackend
 from m2fnet_hf.media.clip import Frame
 
-from .figures import NotHereError, at_least
+from .measurements import NotHereError, at_least
 from .timing import in_turns, ratios
 
 SIZE = (720, 1280)
@@ -37,7 +37,7 @@ def measure(quick: bool = False, repetitions: int = 5) -> dict[str, Any]:
     found = [float(len(faces) > 0) for faces in ours.detect(frames)]
     return {
         "ran": f"OpenCV's frontal face cascade on {len(frames)} frames of {SIZE[1]}x{SIZE[0]} with a face",
-        "figures": {
+        "measurements": {
             "faces: share of the frames in which the face is found": at_least(1, [float(np.mean(found))]),
             "faces: frames a second, times the detector's on full frames": at_least(
                 3, ratios(times["theirs"], times["ours"])

@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 from m2fnet_hf import M2FNetForEmotionClassification
-from m2fnet_hf.modeling_m2fnet import M2FNetAttention, sinusoidal_positions
+from m2fnet_hf.attention_m2fnet import M2FNetAttention
+from m2fnet_hf.modeling_m2fnet import sinusoidal_positions
 
 from . import workload
-from .figures import at_least, at_most, told
+from .measurements import at_least, at_most, told
 from .timing import MatrixProduct, in_turns, operations, ratios
 
 DIALOGUES = 32
@@ -30,7 +31,7 @@ def measure(quick: bool = False, repetitions: int = 5) -> dict[str, Any]:
     usual, rare = (_Comparison(model, batch, repetitions) for batch in (counts, longest))
     return {
         "ran": f"the report's core on features of {len(counts)} dialogues, {sum(counts)} utterances, fp32",
-        "figures": {
+        "measurements": {
             "fusion: largest logit difference from the padded core": at_most(1e-4, [usual.difference, rare.difference]),
             "fusion: times as fast as the padded core, forward": at_least(2.5, usual.forward),
             "fusion: times as fast as the padded core, training step": at_least(2.5, usual.training),
@@ -86,9 +87,9 @@ class PaddedCore(nn.Module):
         """Logits [B, U, C]."""
         place = sinusoidal_positions(torch.arange(utterance_mask.shape[1]), self.config.hidden_size)
         states = []
-        for modality, road in self.modalities.items():
-            hidden = road.activation(road.projection(road.norm(features[f"{modality}_features"]))) + place
-            for layer in road.layers:
+        for modality, branch in self.modalities.items():
+            hidden = branch.activation(branch.projection(branch.norm(features[f"{modality}_features"]))) + place
+            for layer in branch.layers:
                 inner = layer.attention_norm(hidden + layer.attention(hidden, hidden, hidden, ~utterance_mask))
                 hidden = hidden + layer.feed_forward_norm(inner + layer.feed_forward(inner))
             states.append(hidden)

@@ -12,7 +12,7 @@ from transformers import PreTrainedConfig, Wav2Vec2Config
 from m2fnet_hf.encoders_m2fnet import build_encoder, encode_audio, encode_text
 
 from . import workload
-from .figures import NotHereError, told
+from .measurements import NotHereError, told
 from .timing import operations
 
 UTTERANCES = 13_000
@@ -47,7 +47,7 @@ def measure(quick: bool = False, device: str = "cuda") -> dict[str, Any]:
     epoch = _seconds(partial(_epoch, core.train(), batches), 1)
     return {
         "ran": f"{count} utterances and {dialogues} dialogues, fp32, on {_name(device)}",
-        "figures": {
+        "measurements": {
             "gpu: seconds of extraction and fusion": told([sum(times.values())]),
             **{f"gpu: seconds of {name}": told([seconds]) for name, seconds in times.items()},
             "gpu: seconds of a training epoch on features": told([epoch]),

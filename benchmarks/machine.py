@@ -1,4 +1,4 @@
-"""Where figures were measured."""
+"""The machine that a benchmark ran on."""
 
 import os
 import platform
@@ -33,7 +33,7 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of the packages that a figure may rest on, where they are installed."""
+    """Of Python and of the packages that a measurement may rest on, where they are installed."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:

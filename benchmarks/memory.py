@@ -14,7 +14,7 @@ from m2fnet_hf import M2FNetForEmotionClassification, M2FNetProcessor
 from m2fnet_hf.registration import TASK
 
 from . import workload
-from .figures import NotHereError, at_most
+from .measurements import NotHereError, at_most
 from .processes import peak_memory
 
 SECONDS = (5, 60)
@@ -38,7 +38,7 @@ def measure(quick: bool = False, repetitions: int = 3) -> dict[str, Any]:
         ]
     return {
         "ran": f"{SIZE[0]}x{SIZE[1]} at {FRAME_RATE} frames a second, faces twice a second, {short} and {long} s",
-        "figures": {"memory: peak of a long video against a short one": at_most(1.05, [b / a for a, b in peaks])},
+        "measurements": {"memory: peak of a long video against a short one": at_most(1.05, [b / a for a, b in peaks])},
     }
 
 
@@ -48,7 +48,7 @@ def prediction(model: Any, path: Path, seconds: float) -> Callable[[], Any]:
     pipe: Any = pipeline(TASK, model=model, processor=processor, device="cpu")
     starts = np.arange(0, seconds, UTTERANCE).tolist()
     said = [{"text": "7 8 9", "start": start, "end": min(start + UTTERANCE, seconds)} for start in starts]
-    return lambda: pipe({"video": path, "utterances": said}, faces="opencv", cache=False)
+    return lambda: pipe({"recording": path, "utterances": said}, faces="opencv", cache=False)
 
 
 def _predict(path: Path, seconds: float) -> Callable[[], Any]:

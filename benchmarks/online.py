@@ -11,7 +11,7 @@ from m2fnet_hf import M2FNetForEmotionClassification, M2FNetProcessor
 from m2fnet_hf.online.stream import EmotionStream
 
 from . import workload
-from .figures import at_most
+from .measurements import at_most
 from .timing import in_turns, ratios
 
 EARLY, LATE = 10, 1_000
@@ -42,14 +42,14 @@ def measure(quick: bool = False, repetitions: int = 15) -> dict[str, Any]:
     times = in_turns({"early": early, "late": late}, repetitions)
     return {
         "ran": f"a causal model of text, window {WINDOW}, around the utterances {EARLY} and {late_start}, fp32",
-        "figures": {
+        "measurements": {
             "online: cost of a late utterance against an early one": at_most(1.2, ratios(times["late"], times["early"]))
         },
     }
 
 
 def _stream(model: Any, processor: Any, begun: int) -> Callable[[], Any]:
-    """A job that tells one more utterance to a stream that has so many."""
+    """A job that tells one more utterance to a stream that has `count`."""
     stream = EmotionStream(model, processor)
     words = itertools.cycle(["7 8 9", "10 11 12 13", "14 15"])
 

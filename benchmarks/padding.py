@@ -10,7 +10,7 @@ from torch import nn
 from m2fnet_hf import M2FNetForEmotionClassification
 
 from . import workload
-from .figures import at_most
+from .measurements import at_most
 
 DIALOGUES = 8
 LONGEST_SOUND = 1.0  # seconds; it changes no share and saves minutes
@@ -31,7 +31,7 @@ def measure(quick: bool = False) -> dict[str, Any]:
     encoder_pairs = 1 - sum(one.encoder_pairs for one in alone) / together.encoder_pairs
     return {
         "ran": f"a small model of the report's shape on {len(counts)} dialogues, {sum(counts)} utterances",
-        "figures": {
+        "measurements": {
             "share of padding in the rows of linear layers": at_most(0, [max(rows, core)]),
             "share of padding in what attention compares": at_most(0.05, [max(pairs, encoder_pairs)]),
         },

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from .figures import NotHereError
+from .measurements import NotHereError
 
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 RESET_PEAK = "5"

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from . import workload
-from .figures import at_most
+from .measurements import at_most
 from .processes import peak_memory
 from .timing import in_turns, ratios
 
@@ -30,7 +30,7 @@ def measure(quick: bool = False, repetitions: int = 2) -> dict[str, Any]:
         memory.append(long / times_as_long / short)
     return {
         "ran": f"one dialogue of {many} utterances against {times_as_long} of {few}, window {WINDOW}, fp32",
-        "figures": {
+        "measurements": {
             "scale: time per utterance, long dialogue against short": at_most(1.1, ratios(times["many"], times["few"])),
             "scale: memory per utterance, long dialogue against short": at_most(1.1, memory),
         },

@@ -11,7 +11,7 @@ from m2fnet_hf import M2FNetForEmotionClassification, M2FNetProcessor
 from m2fnet_hf.registration import TASK
 
 from . import workload
-from .figures import NotHereError, at_most
+from .measurements import NotHereError, at_most
 from .processes import peak_memory
 
 DIALOGUES = (1_000, 100_000)
@@ -25,16 +25,16 @@ def measure(quick: bool = False, repetitions: int = 1) -> dict[str, Any]:
     except ImportError:
         raise NotHereError("datasets streams the dialogues: pip install 'm2fnet-hf[train]'") from None
     few, many = (32, 128) if quick else DIALOGUES
-    figures = {}
+    measurements = {}
     for name, job in (("evaluation", _evaluation), ("extraction", _extraction)):
         peaks = [[peak_memory(job, count)[1] for count in (few, many)] for _ in range(repetitions)]
-        figures[f"streaming: peak memory of the {name} of many dialogues against few"] = at_most(
+        measurements[f"streaming: peak memory of the {name} of many dialogues against few"] = at_most(
             1.05, [high / low for low, high in peaks]
         )
     return {
         "ran": f"{few} and {many} dialogues of two utterances, a small model of text; evaluated in batches of "
         f"{BATCH_SIZE}",
-        "figures": figures,
+        "measurements": measurements,
     }
 
 

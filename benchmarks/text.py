@@ -9,8 +9,8 @@ from transformers import pipeline
 from m2fnet_hf.encoders_m2fnet import build_encoder, encode_text
 
 from . import workload
-from .encoders import alone, speed_figures
-from .figures import at_most
+from .encoders import alone, speed_measurements
+from .measurements import at_most
 from .timing import MatrixProduct, in_turns, operations
 
 DIALOGUES = 8
@@ -41,9 +41,9 @@ def measure(quick: bool = False, repetitions: int = 3) -> dict[str, Any]:
         times = in_turns(jobs, repetitions)
     return {
         "ran": f"the encoder of BART-large on {len(rows)} utterances, {sum(map(len, rows))} tokens, fp32",
-        "figures": {
+        "measurements": {
             "text: largest difference of ours and of the library's": at_most(1e-4, differences),
-            **speed_figures("text", times, work, product, alone=2.5, library=1.5),
+            **speed_measurements("text", times, work, product, alone=2.5, library=1.5),
         },
     }
 

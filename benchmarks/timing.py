@@ -51,5 +51,5 @@ class MatrixProduct:
             torch.nn.functional.linear(self.left, self.right)
 
     def shares(self, operations: int, times: Sequence[float], own_times: Sequence[float]) -> list[float]:
-        """Of its rate, which a job of so many operations reached, by repetition."""
+        """Of its rate, which a job of that number of operations reached, by repetition."""
         return [operations / time / (self.operations / own) for time, own in zip(times, own_times, strict=True)]

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from . import workload
-from .figures import at_least
+from .measurements import at_least
 from .timing import in_turns, ratios
 
 UTTERANCES = 10_000
@@ -25,7 +25,7 @@ def measure(quick: bool = False, repetitions: int = 2) -> dict[str, Any]:
         times = in_turns({"full": partial(full, **inputs), "windowed": partial(windowed, **inputs)}, repetitions)
     return {
         "ran": f"the report's core, one layer of each kind, {counts[0]} utterances, window {WINDOW}, fp32",
-        "figures": {
+        "measurements": {
             "window: times as fast as full attention": at_least(4, ratios(times["full"], times["windowed"])),
         },
     }

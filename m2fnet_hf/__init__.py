@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .data.iemocap import load_iemocap
     from .data.meld import load_meld
     from .data.transcripts import read_transcript
-    from .dialogue_m2fnet import Dialogue, Utterance
+    from .dialogue_m2fnet import Dialogue, EmotionPrediction, TrackedFace, Utterance
     from .faces.registry import register_face_backend
     from .faces.types import Faces
     from .feature_extraction_m2fnet import AppearanceFeatureExtractor, AUFeatureExtractor
@@ -30,6 +30,7 @@ _HOMES = {
     "AppearanceFeatureExtractor": "feature_extraction_m2fnet",
     "AUFeatureExtractor": "feature_extraction_m2fnet",
     "Dialogue": "dialogue_m2fnet",
+    "EmotionPrediction": "dialogue_m2fnet",
     "EmotionStream": "online.stream",
     "Faces": "faces.types",
     "Frame": "media.clip",
@@ -39,6 +40,7 @@ _HOMES = {
     "M2FNetProcessor": "processing_m2fnet",
     "M2FNetVisualConfig": "configuration_m2fnet",
     "MultimodalEmotionPipeline": "pipeline_m2fnet",
+    "TrackedFace": "dialogue_m2fnet",
     "Utterance": "dialogue_m2fnet",
     "load_dialogues": "data.folder",
     "load_iemocap": "data.iemocap",
@@ -51,6 +53,7 @@ __all__ = [
     "AUFeatureExtractor",
     "AppearanceFeatureExtractor",
     "Dialogue",
+    "EmotionPrediction",
     "EmotionStream",
     "Faces",
     "Frame",
@@ -60,6 +63,7 @@ __all__ = [
     "M2FNetProcessor",
     "M2FNetVisualConfig",
     "MultimodalEmotionPipeline",
+    "TrackedFace",
     "Utterance",
     "__version__",
     "load_dialogues",

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from ._version import __version__
-from .commands import evaluate, export, live, predict, push, train
+from .commands import app, evaluate, export, live, predict, push, train
 from .utils.console import say
 
 EXIT_FAILED = 1
@@ -57,6 +57,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="show the stack trace of an error")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    for command in (predict, live, train, evaluate, export, push):
+    for command in (predict, live, app, train, evaluate, export, push):
         command.add(commands)
     return parser

@@ -3,9 +3,13 @@
 import difflib
 import inspect
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
+from types import NoneType
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
+from huggingface_hub.dataclasses import strict
+from huggingface_hub.errors import StrictDataclassFieldValidationError
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 from transformers.utils import logging
 
@@ -14,112 +18,143 @@ PYFEAT_ACTION_UNITS = tuple(
     f"AU{number:02d}" for number in (1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15, 17, 20, 23, 24, 25, 26, 28, 43)
 )
 
-FUSIONS = ("attention", "gated", "concat")
-VISUAL_FEATURES = ("action_units", "appearance", "both")
-FACE_POOLINGS = ("learned", "area", "concat")
-LOSSES = ("cross_entropy", "focal")
+Fusion = Literal["attention", "gated", "concat"]
+FUSIONS: tuple[str, ...] = get_args(Fusion)
+
+# What the library adds to a config that it saves, beside the attributes of a plain config.
+_ADDED_ON_SAVING = (
+    *("auto_map", "custom_pipelines", "quantization_config", "use_cache"),
+    *("pad_token_id", "bos_token_id", "eos_token_id"),  # by Trainer, from the tokenizer
+)
+_IN_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a string", NoneType: "None"}
+
+_Config = TypeVar("_Config", bound=PreTrainedConfig)
 
 logger = logging.get_logger(__name__)
 
-# Keywords that the library itself writes into a config or passes to one; PreTrainedConfig keeps any other in silence.
-_LIBRARY_KEYWORDS = {
-    "_attn_implementation",
-    "_attn_implementation_autoset",
-    "_attn_implementation_internal",
-    "_commit_hash",
-    "_experts_implementation",
-    "_experts_implementation_internal",
-    "attn_implementation",
-    "auto_map",
-    "custom_pipelines",
-    "dtype",
-    "experts_implementation",
-    "id2label",
-    "label2id",
-    "model_type",
-    "name_or_path",
-    "num_labels",
-    "output_attentions",
-    "quantization_config",
-    "torch_dtype",
-    "use_cache",
-}
+
+def _strict(config_class: type[_Config]) -> type[_Config]:
+    """The library's strict form, where a dictionary becomes its sub-config and a wrong type is a `ValueError`."""
+    config_class = strict(config_class)
+    assign: Callable[..., None] = config_class.__setattr__
+
+    def __setattr__(self: Any, name: str, value: Any) -> None:  # noqa: N807
+        if isinstance(value, dict) and name in config_class.sub_configs:
+            value = _sub_config(name, value, config_class.sub_configs[name])
+        try:
+            assign(self, name, value)
+        except StrictDataclassFieldValidationError as error:
+            expected = _in_words(config_class.__dataclass_fields__[name].type)
+            raise ValueError(f"`{name}` must be {expected}, found {value!r}.") from error
+
+    config_class.__setattr__ = __setattr__  # type: ignore[method-assign]
+    return config_class
 
 
-class _StrictConfig(PreTrainedConfig):
-    """A config without unknown arguments: an error where somebody gives one, a warning where a saved config has one."""
+def _sub_config(name: str, values: dict[str, Any], config_class: Any) -> PreTrainedConfig:
+    if issubclass(config_class, PreTrainedConfig):
+        return config_class(**values)
+    model_type = str(values.get("model_type"))
+    if model_type not in CONFIG_MAPPING:
+        raise ValueError(
+            f"`{name}` must name a model type of transformers in its `model_type`, found {model_type!r}; "
+            "pass a config object or the dictionary of one."
+        )
+    return CONFIG_MAPPING[model_type].from_dict(values)
 
-    def __init__(self, **kwargs: Any) -> None:
+
+def _in_words(kind: Any) -> str:
+    """What values a field's annotation allows."""
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(get_args(kind))}"
+    if get_origin(kind) is Sequence:
+        return f"a list, each of it {_in_words(get_args(kind)[0])}"
+    kinds = [one for one in get_args(kind) if not (one is int and float in get_args(kind))]
+    return " or ".join(map(_in_words, kinds)) if kinds else _IN_WORDS.get(kind, f"a {kind.__name__}")
+
+
+class _KnownKeywordsConfig(PreTrainedConfig):
+    """A config that takes the keywords it knows only; of a saved config, unknown ones are left out with a warning."""
+
+    def __post_init__(self, **kwargs: Any) -> None:
         for name in _unknown(type(self), kwargs):
-            near = difflib.get_close_matches(name, _arguments(type(self)), n=1)
+            near = difflib.get_close_matches(name, _keywords(type(self)), n=1)
             hint = f"; did you mean `{near[0]}`?" if near else "."
             raise ValueError(f"{type(self).__name__} has no argument `{name}`{hint}")
-        super().__init__(**kwargs)
+        super().__post_init__(**kwargs)
 
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
         """See the library. What a later version or another tool has added to a saved config is left out."""
-        unknown = _unknown(cls, config_dict)
-        if unknown:
-            logger.warning(f"{cls.__name__} has no use for {', '.join(unknown)} in the saved config.")
+        left_out = _unknown(cls, config_dict)
+        if left_out:
+            logger.warning(f"{cls.__name__} has no use for {', '.join(left_out)} in the saved config.")
         if cls._auto_class is None:  # loaded from the package, where the library must not ask for remote code
-            unknown += ["auto_map", "custom_pipelines"]
-        return super().from_dict({name: config_dict[name] for name in config_dict if name not in unknown}, **kwargs)
+            left_out += ["auto_map", "custom_pipelines"]
+        kept = {name: value for name, value in config_dict.items() if name not in left_out}
+        for name, config_class in cls.sub_configs.items():
+            if isinstance(kept.get(name), dict) and issubclass(config_class, _KnownKeywordsConfig):
+                kept[name] = config_class.from_dict(kept[name])
+        return super().from_dict(kept, **kwargs)
 
 
-class M2FNetVisualConfig(_StrictConfig):
+def _keywords(config_class: type[PreTrainedConfig]) -> list[str]:
+    """The fields of a config and what else its constructor takes by name."""
+    more = inspect.signature(config_class.__post_init__).parameters
+    return [*(field.name for field in fields(config_class)), *(name for name in more if name not in ("self", "kwargs"))]
+
+
+def _unknown(config_class: type[PreTrainedConfig], names: Iterable[str]) -> list[str]:
+    """Those of the names that neither the config nor the library has an attribute for."""
+    plain = PreTrainedConfig()
+    known = {*_keywords(config_class), *_ADDED_ON_SAVING}
+    # The library passes some of its private attributes by their public name, such as `attn_implementation`.
+    return [name for name in names if name not in known and not hasattr(plain, name) and not hasattr(plain, f"_{name}")]
+
+
+@_strict
+class M2FNetVisualConfig(_KnownKeywordsConfig):
     """Sizes of the Action Unit encoder.
 
     Args:
+        visual_features: what is read of a face: `action_units`, `appearance`, or `both`.
         num_action_units: Action Units per face (A). Default: the 20 of py-feat.
-        action_units: their names, in order. Default: py-feat's where there are 20 of them, else AU-less indices.
+        action_units: their names, in order. Default: py-feat's where there are 20 of them, else none.
         num_appearance_features: appearance features per face (E).
         hidden_size: width of a face's vector (H).
         face_pooling: how the faces of a frame become one vector: `learned` softmax weights (the report), `area` of
             the face in the frame (the paper), or `concat` of `max_faces` slots (the report's proposal).
         max_faces: faces kept per frame (P); with `concat` it fixes the layer's width.
-        face_backend: what found the faces that the model was trained on, so that a pipeline looks with the same.
+        face_backend: name of the backend that detected the faces of the training data, which a pipeline then uses.
             Default: `opencv` for appearance alone, else `pyfeat`.
     """
 
     model_type = "m2fnet_visual"
     base_config_key = "visual_config"
 
-    def __init__(
-        self,
-        visual_features: str = "action_units",
-        num_action_units: int = 20,
-        action_units: Sequence[str] | None = None,
-        num_appearance_features: int = 64,
-        hidden_size: int = 512,
-        face_pooling: str = "learned",
-        max_faces: int = 4,
-        face_backend: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        _require_choice("visual_features", visual_features, VISUAL_FEATURES)
-        _require_positive(
-            num_action_units=num_action_units,
-            num_appearance_features=num_appearance_features,
-            hidden_size=hidden_size,
-            max_faces=max_faces,
-        )
-        _require_choice("face_pooling", face_pooling, FACE_POOLINGS)
-        if action_units is None and num_action_units == len(PYFEAT_ACTION_UNITS):
-            action_units = PYFEAT_ACTION_UNITS
-        if action_units is not None and len(action_units) != num_action_units:
-            raise ValueError(
-                f"`action_units` must name {num_action_units} units (`num_action_units`), found {len(action_units)}."
-            )
-        self.visual_features = visual_features
-        self.num_action_units = num_action_units
-        self.num_appearance_features = num_appearance_features
-        self.action_units = None if action_units is None else list(action_units)
-        self.hidden_size = hidden_size
-        self.face_pooling = face_pooling
-        self.max_faces = max_faces
-        self.face_backend = face_backend or ("opencv" if visual_features == "appearance" else "pyfeat")
-        super().__init__(**kwargs)
+    visual_features: Literal["action_units", "appearance", "both"] = "action_units"
+    num_action_units: int = 20
+    action_units: Sequence[str] | None = None
+    num_appearance_features: int = 64
+    hidden_size: int = 512
+    face_pooling: Literal["learned", "area", "concat"] = "learned"
+    max_faces: int = 4
+    face_backend: str = ""
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        super().__post_init__(**kwargs)
+        _require_positive(self, "num_action_units", "num_appearance_features", "hidden_size", "max_faces")
+        if self.action_units is None and self.num_action_units == len(PYFEAT_ACTION_UNITS):
+            self.action_units = PYFEAT_ACTION_UNITS
+        if self.action_units is not None:
+            if len(self.action_units) != self.num_action_units:
+                raise ValueError(
+                    f"`action_units` must name {self.num_action_units} units (`num_action_units`), "
+                    f"found {len(self.action_units)}."
+                )
+            self.action_units = list(self.action_units)
+        if not self.face_backend:
+            self.face_backend = "opencv" if self.visual_features == "appearance" else "pyfeat"
 
     @property
     def face_size(self) -> int:
@@ -128,7 +163,8 @@ class M2FNetVisualConfig(_StrictConfig):
         return sizes.get(self.visual_features, sum(sizes.values()))
 
 
-class M2FNetConfig(_StrictConfig):
+@_strict
+class M2FNetConfig(_KnownKeywordsConfig):
     """Configuration of [`M2FNetModel`]. Defaults are those of the 2022 internship report where it states one.
 
     A modality is part of the model when it has an encoder config, or a feature size for cached features alone; one
@@ -151,8 +187,8 @@ class M2FNetConfig(_StrictConfig):
         fusion_includes_text: keep F_T in the concatenation of a fusion module (figure 3 of the paper, not its text).
         face_pooling: shorthand for `visual_config.face_pooling`.
         num_blocks: blocks an encoder's output is averaged into before the projection; 1 is the mean.
-        causal: an utterance sees itself and its past only.
-        attention_window: an utterance sees at most this many neighbours on each side; `None` is all of them.
+        causal: an utterance attends to itself and its past only.
+        attention_window: an utterance attends to at most this many neighbours on each side; `None` is all of them.
         speaker_embeddings: add a learned vector per speaker index of the dialogue.
         num_speakers: size of that table; further speakers get no vector.
         modality_dropout: probability in training that a present modality of an utterance is withheld; one always stays.
@@ -177,75 +213,48 @@ class M2FNetConfig(_StrictConfig):
         "visual_config": M2FNetVisualConfig,
     }
 
-    def __init__(
-        self,
-        text_config: dict[str, Any] | PreTrainedConfig | None = None,
-        audio_config: dict[str, Any] | PreTrainedConfig | None = None,
-        visual_config: dict[str, Any] | PreTrainedConfig | None = None,
-        text_feature_size: int | None = None,
-        audio_feature_size: int | None = None,
-        visual_feature_size: int | None = None,
-        hidden_size: int = 512,
-        num_hidden_layers: int = 6,
-        num_fusion_layers: int = 10,
-        num_attention_heads: int = 8,
-        intermediate_size: int = 1368,
-        hidden_dropout: float = 0.1,
-        attention_dropout: float = 0.1,
-        classifier_dropout: float = 0.1,
-        fusion: str = "attention",
-        fusion_includes_text: bool = True,
-        face_pooling: str | None = None,
-        num_blocks: int = 1,
-        causal: bool = False,
-        attention_window: int | None = None,
-        speaker_embeddings: bool = False,
-        num_speakers: int = 16,
-        modality_dropout: float = 0.0,
-        loss: str = "cross_entropy",
-        focal_gamma: float = 2.0,
-        class_weights: Sequence[float] | None = None,
-        label_smoothing: float = 0.0,
-        softmax_temperature: float = 1.0,
-        freeze_text_encoder: bool = True,
-        freeze_audio_encoder: bool = True,
-        layer_norm_eps: float = 1e-5,
-        **kwargs: Any,
-    ) -> None:
-        self.text_config = _encoder_config("text_config", text_config)
-        self.audio_config = _encoder_config("audio_config", audio_config)
-        self.visual_config = _visual_config(visual_config, face_pooling)
-        self.text_feature_size = text_feature_size
-        self.audio_feature_size = audio_feature_size
-        self.visual_feature_size = visual_feature_size
-        self.hidden_size = hidden_size
-        self.num_hidden_layers = num_hidden_layers
-        self.num_fusion_layers = num_fusion_layers
-        self.num_attention_heads = num_attention_heads
-        self.intermediate_size = intermediate_size
-        self.hidden_dropout = hidden_dropout
-        self.attention_dropout = attention_dropout
-        self.classifier_dropout = classifier_dropout
-        self.fusion = fusion
-        self.fusion_includes_text = fusion_includes_text
-        self.num_blocks = num_blocks
-        self.causal = causal
-        self.attention_window = attention_window
-        self.speaker_embeddings = speaker_embeddings
-        self.num_speakers = num_speakers
-        self.modality_dropout = modality_dropout
-        self.loss = loss
-        self.focal_gamma = focal_gamma
-        self.class_weights = None if class_weights is None else [float(weight) for weight in class_weights]
-        self.label_smoothing = label_smoothing
-        self.softmax_temperature = softmax_temperature
-        self.freeze_text_encoder = freeze_text_encoder
-        self.freeze_audio_encoder = freeze_audio_encoder
-        self.layer_norm_eps = layer_norm_eps
-        if kwargs.get("id2label") is None and kwargs.get("num_labels") in (None, len(MELD_EMOTIONS)):
-            kwargs["id2label"] = dict(enumerate(MELD_EMOTIONS))
-            kwargs["label2id"] = {label: index for index, label in enumerate(MELD_EMOTIONS)}
-        super().__init__(**kwargs)
+    text_config: PreTrainedConfig | None = None
+    audio_config: PreTrainedConfig | None = None
+    visual_config: M2FNetVisualConfig | None = None
+    text_feature_size: int | None = None
+    audio_feature_size: int | None = None
+    visual_feature_size: int | None = None
+    hidden_size: int = 512
+    num_hidden_layers: int = 6
+    num_fusion_layers: int = 10
+    num_attention_heads: int = 8
+    intermediate_size: int = 1368
+    hidden_dropout: float | int = 0.1
+    attention_dropout: float | int = 0.1
+    classifier_dropout: float | int = 0.1
+    fusion: Fusion = "attention"
+    fusion_includes_text: bool = True
+    num_blocks: int = 1
+    causal: bool = False
+    attention_window: int | None = None
+    speaker_embeddings: bool = False
+    num_speakers: int = 16
+    modality_dropout: float | int = 0.0
+    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
+    focal_gamma: float | int = 2.0
+    class_weights: Sequence[float | int] | None = None
+    label_smoothing: float | int = 0.0
+    softmax_temperature: float | int = 1.0
+    freeze_text_encoder: bool = True
+    freeze_audio_encoder: bool = True
+    layer_norm_eps: float | int = 1e-5
+
+    def __post_init__(self, face_pooling: str | None = None, **kwargs: Any) -> None:
+        if face_pooling is not None:
+            if self.visual_config is None:
+                raise ValueError(f"`face_pooling={face_pooling!r}` needs a `visual_config`, found None.")
+            self.visual_config = {**self.visual_config.to_dict(), "face_pooling": face_pooling}  # type: ignore[assignment]
+        if self.class_weights is not None:
+            self.class_weights = [float(weight) for weight in self.class_weights]
+        if self.id2label is None and kwargs.get("num_labels") in (None, len(MELD_EMOTIONS)):
+            self.id2label = dict(enumerate(MELD_EMOTIONS))
+            self.label2id = {label: index for index, label in enumerate(MELD_EMOTIONS)}
+        super().__post_init__(**kwargs)
         self._check()
 
     @property
@@ -283,29 +292,18 @@ class M2FNetConfig(_StrictConfig):
         return {name: index for index, name in enumerate(self.label_names)}
 
     def _check(self) -> None:
-        _require_positive(
-            hidden_size=self.hidden_size,
-            num_attention_heads=self.num_attention_heads,
-            intermediate_size=self.intermediate_size,
-            num_blocks=self.num_blocks,
-            num_speakers=self.num_speakers,
-        )
-        for name in ("attention_window", "text_feature_size", "audio_feature_size", "visual_feature_size"):
-            if getattr(self, name) is not None:
-                _require_positive(**{name: getattr(self, name)})
+        sizes = ("hidden_size", "num_attention_heads", "intermediate_size", "num_blocks", "num_speakers")
+        optional_sizes = ("attention_window", "text_feature_size", "audio_feature_size", "visual_feature_size")
+        _require_positive(self, *sizes, *(name for name in optional_sizes if getattr(self, name) is not None))
         for name in ("num_hidden_layers", "num_fusion_layers"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 0:
-                raise ValueError(f"`{name}` must be a whole number of at least 0, found {value!r}.")
+            if getattr(self, name) < 0:
+                raise ValueError(f"`{name}` must be a whole number of at least 0, found {getattr(self, name)}.")
         dropouts = ("hidden_dropout", "attention_dropout", "classifier_dropout", "modality_dropout")
         for name in (*dropouts, "label_smoothing"):
-            value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not 0 <= value < 1:
-                raise ValueError(f"`{name}` must lie in [0, 1), found {value!r}.")
-        if not isinstance(self.softmax_temperature, (int, float)) or not 0 < self.softmax_temperature < math.inf:
-            raise ValueError(f"`softmax_temperature` must be a number above 0, found {self.softmax_temperature!r}.")
-        _require_choice("fusion", self.fusion, FUSIONS)
-        _require_choice("loss", self.loss, LOSSES)
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must lie in [0, 1), found {getattr(self, name)}.")
+        if not 0 < self.softmax_temperature < math.inf:
+            raise ValueError(f"`softmax_temperature` must be a number above 0, found {self.softmax_temperature}.")
         if self.hidden_size % self.num_attention_heads or self.hidden_size % 2:
             raise ValueError(
                 f"`hidden_size` must be even and a multiple of `num_attention_heads` ({self.num_attention_heads}), "
@@ -321,50 +319,10 @@ class M2FNetConfig(_StrictConfig):
                 raise ValueError(f"`class_weights` must be non-negative and not all zero, found {self.class_weights}.")
 
 
-def _encoder_config(name: str, config: dict[str, Any] | PreTrainedConfig | None) -> PreTrainedConfig | None:
-    if config is None or isinstance(config, PreTrainedConfig):
-        return config
-    model_type = str(config.get("model_type"))
-    if model_type not in CONFIG_MAPPING:
-        raise ValueError(
-            f"`{name}` must name a model type of transformers in its `model_type`, found {model_type!r}; "
-            "pass a config object or the dictionary of one."
-        )
-    return CONFIG_MAPPING[model_type].from_dict(config)
-
-
-def _visual_config(
-    config: dict[str, Any] | PreTrainedConfig | None, face_pooling: str | None
-) -> M2FNetVisualConfig | None:
-    if config is None:
-        if face_pooling is not None:
-            raise ValueError(f"`face_pooling={face_pooling!r}` needs a `visual_config`, found None.")
-        return None
-    values = dict(config) if isinstance(config, dict) else config.to_dict()
-    if face_pooling is not None:
-        values["face_pooling"] = face_pooling
-    return M2FNetVisualConfig(**values)
-
-
-def _arguments(config_class: type[_StrictConfig]) -> list[str]:
-    bases = [base for base in config_class.__mro__ if issubclass(base, _StrictConfig)]
-    return [name for base in bases for name in inspect.signature(base).parameters if name != "kwargs"]
-
-
-def _unknown(config_class: type[_StrictConfig], names: Iterable[str]) -> list[str]:
-    known = {*vars(PreTrainedConfig()), *_LIBRARY_KEYWORDS, *_arguments(config_class)}
-    return [name for name in names if name not in known]
-
-
-def _require_positive(**values: int) -> None:
-    for name, value in values.items():
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"`{name}` must be a whole number of at least 1, found {value!r}.")
-
-
-def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"`{name}` must be one of {', '.join(choices)}, found {value!r}.")
+def _require_positive(config: PreTrainedConfig, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) < 1:
+            raise ValueError(f"`{name}` must be a whole number of at least 1, found {getattr(config, name)}.")
 
 
 __all__ = ["MELD_EMOTIONS", "PYFEAT_ACTION_UNITS", "M2FNetConfig", "M2FNetVisualConfig"]

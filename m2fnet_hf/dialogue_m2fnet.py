@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
+MODALITIES = ("text", "audio", "visual")
 FEATURES = ("text_features", "audio_features", "visual_features")
 FACE_FIELDS = {
     "action_units": "[F, P, A]",
@@ -38,7 +39,7 @@ class Utterance:
         face_times: times of the frames in the recording [F], in seconds.
         text_features, audio_features, visual_features: outputs of the encoders [D], instead of what they read.
         label: name of the emotion.
-        label_probabilities: what is believed of each label [C], in the model's order, for distillation.
+        label_probabilities: a teacher's probability of each label [C], in the model's order, for distillation.
         id: key of the utterance in its source, never an index.
         missing: why it lacks a modality, by `text`, `audio` or `visual`.
 
@@ -104,6 +105,10 @@ class Utterance:
     def _check_sound(self) -> None:
         if self.audio is None:
             return
+        if np.ndim(self.audio) != 1:
+            raise ValueError(
+                f"`audio` of an utterance must be mono with the shape [S], found {list(np.shape(self.audio))}."
+            )
         audio = _array(self.audio, "audio", "[S]", 1)
         if self.sampling_rate is None:
             raise ValueError("Sound needs its `sampling_rate` in Hz, found None.")
@@ -132,10 +137,11 @@ class Utterance:
         """An utterance from a dictionary with the names of its fields."""
         if isinstance(values, cls):
             return values
+        values = _fields_of(values, cls)
         if not isinstance(values, Mapping):
             raise TypeError(f"An utterance must be an Utterance or a dictionary, found {type(values).__name__}.")
-        known = {field.name for field in fields(cls)}
-        unknown = sorted(set(values) - known)
+        known = cls.__dataclass_fields__.keys()
+        unknown = sorted(values.keys() - known)
         if unknown:
             raise ValueError(f"An utterance has no field {', '.join(unknown)}; it may have {', '.join(sorted(known))}.")
         return cls(**values)
@@ -174,9 +180,13 @@ class Dialogue:
         """A dialogue from itself, a dictionary with `utterances` (`id`, `recording`), or a sequence of utterances."""
         if isinstance(source, cls):
             return source
+        source = _fields_of(source, cls)
         if isinstance(source, Mapping):
             if "utterances" not in source:
-                raise ValueError(f"A dialogue must hold `utterances`, found only {', '.join(map(str, source))}.")
+                raise ValueError(
+                    f"A dialogue must hold `utterances`, found only {', '.join(map(str, source))}; put a single "
+                    "utterance into a list."
+                )
             return cls(source["utterances"], id=source.get("id"), recording=source.get("recording"))
         return cls(source)  # type: ignore[arg-type]
 
@@ -189,7 +199,7 @@ class Dialogue:
             yield utterance
 
     def __getitem__(self, index: int) -> Utterance:
-        return list(self)[index]
+        return Utterance.from_dict(self.utterances[index])
 
     @property
     def speaker_ids(self) -> list[int]:
@@ -198,6 +208,60 @@ class Dialogue:
         return [
             -1 if utterance.speaker is None else order.setdefault(utterance.speaker, len(order)) for utterance in self
         ]
+
+
+class TrackedFace(TypedDict):
+    """A face in a frame: `time` in seconds, `track` of its person, and `box` as shares of the frame."""
+
+    time: float
+    track: int
+    box: list[float]
+
+
+class EmotionPrediction(TypedDict):
+    """What is predicted of an utterance; see [`MultimodalEmotionPipeline`]."""
+
+    start: float | None
+    end: float | None
+    speaker: str | None
+    text: str | None
+    label: str
+    score: float
+    scores: dict[str, float]
+    modalities: list[str]
+    missing: dict[str, str]
+    attentions: NotRequired[dict[str, list[float]]]
+    weights: NotRequired[dict[str, float]]
+    faces: NotRequired[list[TrackedFace]]
+
+
+def as_dialogues(source: Any) -> list[Dialogue]:
+    """One or several dialogues from a form that [`Dialogue.from_any`] takes, or a sequence of such forms.
+
+    Raises:
+        TypeError, ValueError: for what is neither.
+    """
+    if isinstance(source, (str, bytes)):
+        raise TypeError("Dialogues are needed, found a string; give [{'text': ..., 'speaker': ...}, ...].")
+    if is_dialogue(source):
+        return [Dialogue.from_any(source)]
+    items = list(source)
+    if not items:
+        raise ValueError("A dialogue needs one utterance at least, found an empty list.")
+    if any(is_dialogue(item) or isinstance(item, (list, tuple)) for item in items):
+        return [Dialogue.from_any(item) for item in items]
+    return [Dialogue(items)]
+
+
+def is_dialogue(source: Any) -> bool:
+    """Whether this is a [`Dialogue`] or a dictionary of one's fields."""
+    return "utterances" in source if isinstance(source, Mapping) else hasattr(source, "utterances")
+
+
+def _fields_of(source: Any, cls: type) -> Any:
+    """The fields of an object of another copy of this module, such as the one that travels with a model."""
+    is_copy = type(source).__name__ == cls.__name__ and hasattr(source, "__dataclass_fields__")
+    return vars(source) if is_copy else source
 
 
 def _utterance(sources: Sequence[Any]) -> Iterator[Utterance]:

@@ -1,17 +1,17 @@
 """Encoders of one utterance: real tokens, samples and faces to features, packed or in batches that hold little padding.
 
 Shapes: N real utterances, T tokens, S samples, F face frames, P faces, A Action Units, L positions of an encoder's
-output, H its hidden size, D features, B dialogues, U utterances. Masks are true where real.
+output, K its layers, H its hidden size, D features. Masks are true where real.
 """
 
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import (
@@ -23,115 +23,27 @@ from transformers import (
     PreTrainedConfig,
     PreTrainedModel,
 )
+from transformers import initialization as init
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
-from transformers.utils.import_utils import is_tracing
+from transformers.modeling_outputs import BaseModelOutput
+from transformers.utils import can_return_tuple
 
 from .configuration_m2fnet import M2FNetVisualConfig
+from .packing_m2fnet import LEAST_FILL, PackedBatch, SharedRows, length_mask, micro_batches, split_rows
 
 # Encoders run on micro-batches of at most this many tokens or samples, padding included.
 TOKEN_BUDGET = 8192
 SAMPLE_BUDGET = 16_000 * 60
-# and are filled with real ones to at least this share, where they are not packed.
-LEAST_FILL = 0.95
 # Longer sound is encoded in pieces of at most this many samples (30 s) and pooled over all of them.
 LONGEST_SOUND = 16_000 * 30
-# Encoders that ignore padding when told of it. Others see utterances of equal length together only: group norm and
+# Encoders that ignore padding by a mask. Others are given utterances of equal length only: group norm and
 # unmasked convolutions mix padding into real frames.
 MASKED_AUDIO_ENCODERS = {"wav2vec2", "hubert", "wavlm", "unispeech", "unispeech-sat"}
 # Encoders that run on utterances one behind the other in a single row: all that mixes tokens is attention, through the
 # library's interface, and positions can be given.
 PACKED_TEXT_ENCODERS = {"bart", "bert", "roberta", "xlm-roberta"}
 PACKED_ATTENTION = "m2fnet_packed"
-
-
-def finite(values: torch.Tensor, real: torch.Tensor, name: str) -> torch.Tensor:
-    """The values with padding set to zero.
-
-    Raises:
-        ValueError: where a real one is NaN or infinite.
-    """
-    values = values.masked_fill(~real, 0.0)
-    # A compiled or exported graph cannot branch on values. The least and the greatest are NaN where any value is.
-    if not torch.compiler.is_compiling() and values.numel() and not torch.stack(values.aminmax()).isfinite().all():
-        raise ValueError(
-            f"`{name}` must be finite where its mask is true, found NaN or infinite values; mask what is missing."
-        )
-    return values
-
-
-class Rows:
-    """The real places of a padded [B, U] batch, to compute on them alone."""
-
-    def __init__(self, mask: torch.Tensor) -> None:
-        self.mask = mask
-        self.index = mask.flatten().nonzero().squeeze(-1)
-        # Without padding, as in any dialogue alone, nothing needs to be copied.
-        self.are_all = not is_tracing(mask) and len(self.index) == mask.numel()
-
-    def pack(self, padded: torch.Tensor) -> torch.Tensor:
-        """[B, U, ...] to [N, ...]."""
-        return padded.flatten(0, 1) if self.are_all else padded.flatten(0, 1).index_select(0, self.index)
-
-    def unpack(self, rows: torch.Tensor) -> torch.Tensor:
-        """[N, ...] to [B, U, ...], zero at padding."""
-        if self.are_all:
-            return rows.unflatten(0, self.mask.shape)
-        padded = rows.new_zeros(self.mask.numel(), *rows.shape[1:])
-        return padded.index_copy(0, self.index, rows).unflatten(0, self.mask.shape)
-
-
-class SharedRows:
-    """N rows [N, T] as the M different ones among neighbours: utterances that read their whole dialogue share it."""
-
-    def __init__(self, values: torch.Tensor, mask: torch.Tensor) -> None:
-        values = values.masked_fill(~mask, -1)
-        changes = torch.ones(len(values), dtype=torch.bool, device=values.device)
-        changes[1:] = (values[1:] != values[:-1]).any(1)
-        self.first = changes.nonzero().squeeze(-1)
-        self.row = changes.cumsum(0) - 1
-        self.part = torch.arange(len(values), device=values.device) - self.first[self.row]
-
-    def pack(self, masks: torch.Tensor) -> torch.Tensor:
-        """What each of the N marks of its row [N, T], beside that of the others: [M, T, u]."""
-        packed = masks.new_zeros(len(self.first), int(self.part.max()) + 1, masks.shape[1])
-        return packed.index_put((self.row, self.part), masks).transpose(1, 2)
-
-    def unpack(self, parts: torch.Tensor) -> torch.Tensor:
-        """[M, u, D] to [N, D]."""
-        return parts[self.row, self.part]
-
-
-def split_rows(values: torch.Tensor, mask: torch.Tensor) -> list[torch.Tensor]:
-    """[N, L, ...] to N rows of their real length, wherever the padding was."""
-    return list(values[mask].split(mask.sum(1).tolist()))
-
-
-def micro_batches(
-    lengths: list[int], budget: int, longest: int | None, equal: bool = False, least_fill: float = LEAST_FILL
-) -> Iterator[list[int]]:
-    """Indices of rows, shortest first, in batches of a padded size of at most `budget`.
-
-    They are filled to `least_fill`, or of equal length. A row above `longest` or `budget` comes alone.
-    """
-    batch: list[int] = []
-    real = 0
-    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
-        length = lengths[index]
-        size = length * (len(batch) + 1)
-        unlike = length != lengths[batch[0]] if equal and batch else real + length < least_fill * size
-        if batch and (unlike or size > budget or (longest is not None and length > longest)):
-            yield batch
-            batch, real = [], 0
-        batch.append(index)
-        real += length
-    if batch:
-        yield batch
-
-
-def length_mask(lengths: torch.Tensor, longest: int) -> torch.Tensor:
-    """[N] to [N, longest]."""
-    return torch.arange(longest, device=lengths.device) < lengths.unsqueeze(-1)
 
 
 def block_pool(states: torch.Tensor, mask: torch.Tensor, num_blocks: int) -> torch.Tensor:
@@ -149,7 +61,7 @@ def block_pool(states: torch.Tensor, mask: torch.Tensor, num_blocks: int) -> tor
         position * num_blocks < (block + 1) * length
     )
     weights = (inside & parts.unsqueeze(2)).to(states.dtype)
-    # A row with fewer parts than others has empty ones, which nobody reads: they must not be NaN in its gradient.
+    # A row with fewer parts than others has empty ones, which are not used: they must not be NaN in its gradient.
     weights = weights / weights.sum(-1, keepdim=True).clamp(min=1)
     pooled = weights.flatten(1, 2) @ states
     return pooled.reshape(*mask.shape[:1], *mask.shape[2:], num_blocks * states.shape[2])
@@ -164,7 +76,7 @@ def build_encoder(config: PreTrainedConfig) -> PreTrainedModel:
 def load_encoder(name_or_path: str, overrides: dict[str, Any] | None = None, **kwargs: Any) -> PreTrainedModel:
     """The same with pretrained weights. The whole model is loaded first: `BartEncoder` alone would load nothing."""
     config = AutoConfig.from_pretrained(name_or_path, **(overrides or {}))
-    model = AutoModel.from_pretrained(name_or_path, config=config, **_without_pooler(config), **kwargs)
+    model: Any = AutoModel.from_pretrained(name_or_path, config=config, **_without_pooler(config), **kwargs)
     encoder = model.get_encoder() if config.is_encoder_decoder else model
     if Path(name_or_path).is_dir():
         encoder.config.name_or_path = ""  # a path of this machine would travel with every saved model
@@ -173,7 +85,7 @@ def load_encoder(name_or_path: str, overrides: dict[str, Any] | None = None, **k
 
 def _without_pooler(config: PreTrainedConfig) -> dict[str, bool]:
     model_class: Any = MODEL_MAPPING[type(config)]
-    takes_it = "add_pooling_layer" in inspect.signature(model_class).parameters
+    takes_it = "add_pooling_layer" in inspect.signature(model_class.__init__).parameters
     return {"add_pooling_layer": False} if takes_it else {}
 
 
@@ -243,7 +155,7 @@ def _packs(encoder: PreTrainedModel) -> bool:
 
 
 def packed_states(encoder: Any, rows: list[torch.Tensor]) -> torch.Tensor:
-    """Tokens [T] of n utterances to states [n, L, H]; until the last step, no layer sees padding."""
+    """Tokens [T] of n utterances to states [n, L, H]; before the last step, there is no padding."""
     lengths = [len(row) for row in rows]
     ids = torch.cat(rows).unsqueeze(0)
     positions = torch.cat([torch.arange(length, device=ids.device) for length in lengths])
@@ -261,7 +173,7 @@ def packed_states(encoder: Any, rows: list[torch.Tensor]) -> torch.Tensor:
 
 
 def encode_audio(
-    encoder: PreTrainedModel, input_values: torch.Tensor, mask: torch.Tensor, num_blocks: int
+    encoder: PreTrainedModel, input_values: torch.Tensor, attention_mask: torch.Tensor, num_blocks: int
 ) -> torch.Tensor:
     """Sound [N, S] to features [N, D], pooled over its frames."""
     masked = (
@@ -281,12 +193,18 @@ def encode_audio(
         states = encoder(values, **kwargs).last_hidden_state
         return states, length_mask(num_frames(encoder, lengths), states.shape[1])
 
-    rows = split_rows(input_values, mask)
+    shortest = int(attention_mask.sum(-1).min())
+    if int(num_frames(encoder, torch.tensor(shortest))) < 1:
+        raise ValueError(
+            f"`input_values` holds an utterance of {shortest} samples, less than one frame of the audio encoder; "
+            "M2FNetProcessor pads such sound."
+        )
+    rows = split_rows(input_values, attention_mask)
     return encode_rows(rows, encode, num_blocks, SAMPLE_BUDGET, LONGEST_SOUND, equal=not masked)
 
 
 def num_frames(encoder: Any, samples: torch.Tensor) -> torch.Tensor:
-    """Frames that an audio encoder makes of so many samples."""
+    """Frames that an audio encoder makes of a number of samples."""
     return encoder._get_feat_extract_output_lengths(samples)
 
 
@@ -336,15 +254,81 @@ def longest_text(encoder: PreTrainedModel) -> int | None:
     return limit
 
 
-class M2FNetVisualEncoder(nn.Module):
+def layer_outputs(
+    encoder: PreTrainedModel, values: dict[str, torch.Tensor], num_blocks: int, output_attentions: bool
+) -> tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...] | None]:
+    """What each layer of a text or sound encoder makes of N utterances, which it is given one at a time.
+
+    Args:
+        values: the arguments of [`encode_text`] or [`encode_audio`].
+
+    Returns:
+        The states before and after each layer, pooled like features, K + 1 times [N, D]; and on request the attention
+        weights, K times [N, heads, L, L], zero at padding and from one piece of a long row to another.
+    """
+    real = values["attention_mask"]
+    rows = split_rows(values["input_ids" if "input_ids" in values else "input_values"], real)
+    pooled = split_rows(values["pooling_mask"], real) if "pooling_mask" in values else None
+    longest = LONGEST_SOUND if pooled is None else longest_text(encoder)
+    features, weights = [], []
+    with _eager(encoder, output_attentions):
+        for number, row in enumerate(rows):
+            pieces = row.tensor_split(1 if longest is None else -(-len(row) // longest))
+            options = {"output_hidden_states": True, "output_attentions": output_attentions, "return_dict": True}
+            outputs: list[Any] = [encoder(piece.unsqueeze(0), **options) for piece in pieces]
+            layers = [torch.cat(parts, dim=1) for parts in zip(*(out.hidden_states for out in outputs), strict=True)]
+            states = torch.cat(layers)
+            own = torch.ones_like(states[0, :, 0], dtype=torch.bool) if pooled is None else pooled[number]
+            features.append(block_pool(states, own.expand(len(states), -1), num_blocks))
+            if output_attentions:
+                parts = zip(*(out.attentions for out in outputs), strict=True)
+                weights.append([_block_diagonal([part[0] for part in layer]) for layer in parts])
+    attentions = None
+    if output_attentions:
+        size = max(row[0].shape[-1] for row in weights)
+        attentions = tuple(
+            torch.stack([nn.functional.pad(one, [0, size - one.shape[-1]] * 2) for one in layer])
+            for layer in zip(*weights, strict=True)
+        )
+    return torch.stack(features, dim=1).unbind(0), attentions
+
+
+@contextmanager
+def _eager(encoder: PreTrainedModel, needed: bool) -> Iterator[None]:
+    """Where weights are needed, the attention implementation that gives them."""
+    chosen = encoder.config._attn_implementation
+    if needed:
+        encoder.config._attn_implementation = "eager"
+    try:
+        yield
+    finally:
+        encoder.config._attn_implementation = chosen
+
+
+def _block_diagonal(weights: list[torch.Tensor]) -> torch.Tensor:
+    """Weights [heads, l, l] of the pieces of a row to [heads, L, L]."""
+    return torch.stack([torch.block_diag(*heads) for heads in zip(*weights, strict=True)])
+
+
+class M2FNetVisualEncoder(PreTrainedModel):
     """Action Units or appearance of all faces of a frame to one vector per frame.
 
     The report merges faces by learned weights without choosing a speaker, the paper weighs them by their area.
     """
 
+    config: M2FNetVisualConfig
+    config_class = M2FNetVisualConfig
+    base_model_prefix = "visual_encoder"
+    main_input_name = "faces"
+    input_modalities: str | list[str] = ["video"]
+    # It has no attention, and so runs with any implementation that the model around it is given.
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+
     def __init__(self, config: M2FNetVisualConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.face = nn.Linear(config.face_size, config.hidden_size)
         self.activation = nn.GELU()
         if config.face_pooling == "learned":
@@ -352,9 +336,54 @@ class M2FNetVisualEncoder(nn.Module):
         elif config.face_pooling == "concat":
             self.absent_face = nn.Parameter(torch.empty(config.hidden_size))
             self.merge = nn.Linear(config.max_faces * config.hidden_size, config.hidden_size)
+        self.post_init()
 
-    def forward(self, faces: torch.Tensor, mask: torch.Tensor, areas: torch.Tensor | None) -> torch.Tensor:
-        """Faces [N, P, A + E] of N frames that show one at least, mask and areas [N, P], to [N, H]."""
+    def _init_weights(self, module: nn.Module) -> None:
+        """Glorot's uniform initialisation; an absent face starts as small noise."""
+        super()._init_weights(module)
+        if isinstance(module, nn.Linear):
+            init.xavier_uniform_(module.weight)
+        elif isinstance(module, M2FNetVisualEncoder) and module.config.face_pooling == "concat":
+            init.normal_(module.absent_face, std=0.02)
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The projection of a face."""
+        return self.face
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the projection of a face."""
+        self.face = value  # type: ignore[assignment]
+
+    @can_return_tuple
+    def forward(
+        self,
+        faces: torch.Tensor,
+        faces_mask: torch.Tensor | None = None,
+        face_areas: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> BaseModelOutput:
+        """The faces of each frame to one vector.
+
+        Args:
+            faces: [N, F, P, A], [N, F, P, E] or, with `visual_features="both"`, [N, F, P, A + E].
+            faces_mask: real faces [N, F, P]; default: all.
+            face_areas: share of the frame [N, F, P]; needed for `face_pooling="area"`.
+
+        Returns:
+            `last_hidden_state` [N, F, H], zero for a frame without a face.
+
+        Raises:
+            ValueError: without areas that are needed, or for more faces than `face_pooling="concat"` holds.
+        """
+        if faces_mask is None:
+            faces_mask = torch.ones(faces.shape[:-1], dtype=torch.bool, device=faces.device)
+        frames = PackedBatch(faces_mask.any(-1))
+        areas = None if face_areas is None else frames.pack(face_areas)
+        merged = self._merge(frames.pack(faces), frames.pack(faces_mask), areas)
+        return BaseModelOutput(last_hidden_state=frames.unpack(merged))
+
+    def _merge(self, faces: torch.Tensor, mask: torch.Tensor, areas: torch.Tensor | None) -> torch.Tensor:
+        """Faces [M, P, A + E] of M frames that show one at least, mask and areas [M, P], to [M, H]."""
         faces = self.activation(self.face(faces))
         if self.config.face_pooling == "concat":
             return self.merge(self._slots(faces, mask).flatten(1))
@@ -380,22 +409,16 @@ class M2FNetVisualEncoder(nn.Module):
         return torch.cat([faces, self.absent_face.to(faces.dtype).expand(len(faces), missing, -1)], dim=1)
 
 
-def load_visual_encoder(folder: str | Path) -> M2FNetVisualEncoder:
-    """The visual encoder that `m2fnet train-extractor` saved."""
-    encoder = M2FNetVisualEncoder(M2FNetVisualConfig.from_pretrained(folder))
-    encoder.load_state_dict(load_file(Path(folder) / "model.safetensors"))
-    return encoder
-
-
 def encode_faces(
     encoder: M2FNetVisualEncoder,
     faces: torch.Tensor,
-    mask: torch.Tensor,
-    areas: torch.Tensor | None,
-    num_blocks: int,
+    faces_mask: torch.Tensor,
+    face_areas: torch.Tensor | None = None,
+    num_blocks: int = 1,
 ) -> torch.Tensor:
     """Faces [N, F, P, A + E] to features [N, D], pooled over the frames that show one."""
-    frames = mask.any(-1)
-    rows = Rows(frames)
-    encoded = encoder(rows.pack(faces), rows.pack(mask), None if areas is None else rows.pack(areas))
-    return block_pool(rows.unpack(encoded), frames, num_blocks)
+    states = encoder(faces, faces_mask, face_areas, return_dict=True).last_hidden_state
+    return block_pool(states, faces_mask.any(-1), num_blocks)
+
+
+ENCODE: dict[str, Callable[..., torch.Tensor]] = {"text": encode_text, "audio": encode_audio, "visual": encode_faces}

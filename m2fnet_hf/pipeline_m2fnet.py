@@ -1,26 +1,47 @@
 """`pipeline("multimodal-emotion")`: recordings and dialogues in, the emotion of every utterance out."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from importlib import import_module
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, overload
 
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
-from transformers import Pipeline
+from transformers import Pipeline, pipeline
 
-from .hub_m2fnet import PACKAGE, M2FNetHubMixin
-from .processing_m2fnet import MODALITIES, check_causal
+from .dialogue_m2fnet import MODALITIES, Dialogue, EmotionPrediction, TrackedFace, Utterance
+from .hub_m2fnet import M2FNetHubMixin
+from .inputs_m2fnet import DialogueReader, RecordingSource, Source, UtteranceFields, is_one_dialogue, with_transcript
+from .processing_m2fnet import M2FNetProcessor, check_causal
 
-SHOWN_FIELDS = ("start", "end", "speaker", "text")
+if TYPE_CHECKING:
+    from .modeling_m2fnet import M2FNetEmotionOutput, M2FNetForEmotionClassification
+
 NOT_GIVEN = {"text": "no words were given", "audio": "no sound was given", "visual": "no faces were given"}
 WITHHELD = "withheld by `modalities`"
 # The options of each step.
-READING = ("asr", "faces", "frame_rate", "modalities", "cache", "progress")
+READING = ("asr", "faces", "frame_rate", "modalities", "cache", "progress", "on_problem")
 FORWARD = ("return_attentions",)
 SHOWING = ("top_k", "return_faces")
+
+
+class PipelineOptions(TypedDict, total=False):
+    """What a call of the pipeline may set; see [`MultimodalEmotionPipeline`]."""
+
+    transcript: Any
+    asr: "str | os.PathLike[str] | Pipeline | None"
+    faces: Any
+    frame_rate: float
+    modalities: Sequence[str] | None
+    cache: str | os.PathLike[str] | bool
+    progress: Callable[..., Iterable[Any]] | None
+    on_problem: Callable[[str], Any] | None
+    batch_size: int | None
+    num_workers: int | None
+    top_k: int | None
+    return_attentions: bool
+    return_faces: bool
 
 
 class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
@@ -30,13 +51,24 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
     pipe = pipeline("multimodal-emotion")
     pipe("interview.mp4", transcript="interview.srt")
     pipe([{"speaker": "Ann", "text": "You came!"}, {"speaker": "Ben", "text": "I nearly missed the train."}])
+    pipe("You came!")
+    pipe(["You came!", "I nearly missed the train."])
     ```
 
     Args:
-        inputs: a recording (video or sound, path or URL) with `transcript` or `asr`; or one dialogue (a `Dialogue`, a
-            list of utterances, which may each have a clip as `video`, a dictionary with `utterances` and perhaps their
-            `recording`, or the path of a transcript: SRT, VTT, csv or JSON); or a list, data set or generator of
-            either, where a recording and its transcript are a dictionary of `video` and `transcript`.
+        inputs: one dialogue, which is one of
+
+            - a recording (video or sound, path or URL) with `transcript` or `asr`, also as a dictionary of `recording`
+              with `transcript` or `utterances`;
+            - a transcript (path or URL: SRT, VTT, csv or JSON);
+            - a `Dialogue`, or a dictionary with `utterances`;
+            - a list of utterances: dictionaries of their fields, which may each have a clip as `video`, or their words;
+            - a string with the words of one utterance: one that is no URL, no absolute path, does not end like a
+              recording or transcript, and is not the name of a file that is there;
+
+            or several: a list, data set or generator of these. So `[{"recording": ...}, {"recording": ...}]` is two
+            dialogues and `[{"video": ...}, {"video": ...}]` or `["You came!", "I did."]` one of two utterances; a list
+            that holds both kinds is refused.
         transcript: path or URL of the recording's transcript; a list for a list of recordings.
         asr: name of a speech recognition model, or the library's pipeline with one, for recordings without transcript.
         faces: what finds the faces: `pyfeat`, `pyfeat-v2`, `opencv`, another registered backend or its object, a csv or
@@ -49,18 +81,20 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
         batch_size: dialogues per forward pass; it changes no prediction.
         num_workers: processes that read recordings and prepare the batches.
         top_k: how many of the most probable emotions `scores` holds; default: all.
-        return_attentions: also give `attentions`: by modality, how much the utterance's text looked at each utterance
-            of the dialogue for its sound (`audio`) and faces (`visual`), the mean over fusion modules and heads; with
-            gated fusion `weights`, by modality.
+        return_attentions: also give `attentions`: by modality, how much the utterance's text attends to the sound
+            (`audio`) and the faces (`visual`) of each utterance of the dialogue, the mean over fusion modules and
+            heads; with gated fusion `weights`, by modality.
         return_faces: also give `faces`, a list of `time` (seconds), `track` (person) and `box` (left, top, right,
             bottom as shares of the frame).
         progress: wraps the pass over a recording, as `rich.progress.track` does.
+        on_problem: is called with a sentence for each thing that could not be read of a recording. Default: it becomes
+            a warning.
 
     Returns:
-        Per utterance a dictionary of `start`, `end` (seconds), `speaker`, `text`, `label`, `score` (probability of the
-        label), `scores` (probability by label, highest first), `modalities` (those that the prediction used) and
-        `missing` (why it did not use the others that the model reads). A list of these for one dialogue, a list of
-        lists for several, an iterator for a data set or a generator.
+        Per utterance an [`EmotionPrediction`], a dictionary of `start`, `end` (seconds), `speaker`, `text`, `label`,
+        `score` (probability of the label), `scores` (probability by label, highest first), `modalities` (those that the
+        prediction used) and `missing` (why it did not use the others that the model reads). A list of these for one
+        dialogue, a list of lists for several, an iterator of lists for a data set or a generator.
     """
 
     _load_processor = True
@@ -69,29 +103,69 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
     _load_image_processor = False
     _load_video_processor = False
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.model: Any
-        self.processor: Any
+    model: "M2FNetForEmotionClassification"
+    processor: M2FNetProcessor
+
+    def __init__(self, model: "M2FNetForEmotionClassification", *args: Any, **kwargs: Any) -> None:
+        if not isinstance(model, torch.nn.Module):  # an exported one in its place, which cannot be moved
+            kwargs.setdefault("device", model.device)
+        super().__init__(model, *args, **kwargs)
         if self.processor is None:
             raise ValueError("The pipeline needs the model's processor, found None; give `processor=`.")
         check_causal(self.model.config, self.processor)
 
-    def __call__(self, inputs: Any, transcript: Any = None, **kwargs: Any) -> Any:
+    @classmethod
+    def from_pretrained(cls, model: str | os.PathLike[str] | None = None, **options: Any) -> Self:
+        """`pipeline("multimodal-emotion", model=model, **options)`, whose result a type checker knows.
+
+        Args:
+            model: folder or name on the Hub; default: the embedded one.
+            options: of the library's `pipeline`, and of this class.
+        """
+        build: Any = pipeline
+        return build("multimodal-emotion", model=None if model is None else str(model), pipeline_class=cls, **options)
+
+    @overload
+    def __call__(self, inputs: Source, **kwargs: Unpack[PipelineOptions]) -> list[EmotionPrediction]: ...
+
+    @overload
+    def __call__(
+        self, inputs: Sequence[Utterance | UtteranceFields], **kwargs: Unpack[PipelineOptions]
+    ) -> list[EmotionPrediction]: ...
+
+    @overload
+    def __call__(
+        self,
+        inputs: Sequence[Dialogue | RecordingSource | os.PathLike[str] | Sequence[Utterance | UtteranceFields]],
+        **kwargs: Unpack[PipelineOptions],
+    ) -> list[list[EmotionPrediction]]: ...
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, inputs: Sequence[Any], **kwargs: Unpack[PipelineOptions]
+    ) -> list[EmotionPrediction] | list[list[EmotionPrediction]]: ...
+
+    @overload
+    def __call__(
+        self, inputs: Iterable[Any] | Dataset[Any], **kwargs: Unpack[PipelineOptions]
+    ) -> Iterator[list[EmotionPrediction]]: ...
+
+    def __call__(self, inputs: Any, **kwargs: Any) -> Any:
         """See the class."""
+        transcript = kwargs.pop("transcript", None)
         if transcript is not None:
-            inputs = _with_transcript(inputs, transcript)
-        if isinstance(inputs, (str, Path)) or _is_dialogue(inputs):
+            inputs = with_transcript(inputs, transcript)
+        if is_one_dialogue(inputs):
             return super().__call__([inputs], **kwargs)[0]
         if isinstance(inputs, (list, tuple)):
             if not inputs:
                 raise ValueError("The pipeline takes one utterance at least, found an empty list.")
             return super().__call__(list(inputs), **kwargs)
-        if not isinstance(inputs, Iterable):
+        if not isinstance(inputs, (Iterable, Dataset)):
             raise TypeError(f"The pipeline takes recordings or dialogues, found {type(inputs).__name__}.")
-        return super().__call__(inputs, **kwargs)
+        return super().__call__(inputs if isinstance(inputs, Dataset) else (one for one in inputs), **kwargs)
 
-    def _sanitize_parameters(self, **given: Any) -> tuple[dict, dict, dict]:
+    def _sanitize_parameters(self, **given: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         known = (*READING, *FORWARD, *SHOWING)
         unknown = [name for name in given if name not in known]
         if unknown:
@@ -117,27 +191,41 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
         preprocess_params: dict[str, Any],
         forward_params: dict[str, Any],
         postprocess_params: dict[str, Any],
-    ) -> Iterator[list[dict[str, Any]]]:
+    ) -> Iterator[list[EmotionPrediction]]:
         """Predictions dialogue by dialogue; the library's own batching cannot pad dialogues."""
         dialogues: Any = inputs if isinstance(inputs, (Dataset, list)) else _Stream(inputs, batch_size)
-        modalities = preprocess_params.pop("modalities", None)
-        collate = partial(self.preprocess, modalities=modalities, reader=_Reader(self, **preprocess_params))
+        reading = dict(preprocess_params)
+        modalities, on_problem = reading.pop("modalities", None), reading.pop("on_problem", None) or _warn
+        collate = partial(
+            self.preprocess, modalities=modalities, reader=DialogueReader(self.model, self.processor, **reading)
+        )
+        reported = set()
         for batch in DataLoader(dialogues, batch_size=batch_size, num_workers=num_workers, collate_fn=collate):
+            for problem in batch.pop("problems"):
+                if problem not in reported:
+                    reported.add(problem)
+                    on_problem(problem)
             yield from self.postprocess(self.forward(batch, **forward_params), **postprocess_params)
 
     def preprocess(
         self,
         dialogues: Sequence[Any],
         modalities: Sequence[str] | None = None,
-        reader: "_Reader | None" = None,
+        reader: "DialogueReader | None" = None,
+        on_problem: Callable[[str], Any] | None = None,
         **reading: Any,
     ) -> dict[str, Any]:
-        """Dialogues to the model's inputs, with their utterances beside them."""
-        reader = reader or _Reader(self, **reading)
-        utterances = [reader(one) for one in dialogues]
+        """Dialogues to the model's inputs, with their utterances and the problems of reading them beside them."""
+        reader = reader or DialogueReader(self.model, self.processor, **reading)
+        read = [reader(one) for one in dialogues]
         modalities = modalities or self.model.config.modalities
-        tensors = self.processor(utterances, modalities=modalities)
-        return {"utterances": utterances, "modalities": modalities, "tensors": dict(tensors)}
+        tensors = self.processor(read, modalities=modalities)
+        return {
+            "utterances": [list(dialogue) for dialogue in read],
+            "modalities": modalities,
+            "tensors": dict(tensors),
+            "problems": reader.take_problems(),
+        }
 
     def _forward(self, batch: dict[str, Any], return_attentions: bool = False) -> dict[str, Any]:
         output = self.model(**batch["tensors"], output_attentions=return_attentions)
@@ -152,7 +240,7 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
 
     def postprocess(
         self, output: dict[str, Any], top_k: int | None = None, return_faces: bool = False
-    ) -> list[list[dict[str, Any]]]:
+    ) -> list[list[EmotionPrediction]]:
         """Probabilities to one dictionary per utterance."""
         answers = []
         for b, utterances in enumerate(output["utterances"]):
@@ -162,16 +250,21 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
                     answer["faces"] = _faces(utterance)
         return answers
 
-    def _prediction(self, output: dict[str, Any], b: int, u: int, utterance: Any, top_k: int | None) -> dict[str, Any]:
+    def _prediction(
+        self, output: dict[str, Any], b: int, u: int, utterance: Utterance, top_k: int | None
+    ) -> EmotionPrediction:
         config, probabilities = self.model.config, output["probabilities"][b, u]
         order = probabilities.argsort(descending=True).tolist()[:top_k]
         scores = {config.label_names[index]: probabilities[index].item() for index in order}
         label = next(iter(scores))
         used = [name for name, used in zip(MODALITIES, output["modality_mask"][b, u].tolist(), strict=True) if used]
         withheld = {name: WITHHELD for name in config.modalities if name not in output["modalities"]}
-        reasons = {**NOT_GIVEN, **(_get(utterance, "missing") or {}), **withheld}
-        prediction = {
-            **{field: _get(utterance, field) for field in SHOWN_FIELDS},
+        reasons = {**NOT_GIVEN, **utterance.missing, **withheld}
+        prediction: EmotionPrediction = {
+            "start": utterance.start,
+            "end": utterance.end,
+            "speaker": utterance.speaker,
+            "text": utterance.text,
             "label": label,
             "score": scores[label],
             "scores": scores,
@@ -179,8 +272,10 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
             "missing": {name: reasons[name] for name in config.modalities if name not in used},
         }
         if output["attentions"] is not None:
-            seen = len(output["utterances"][b])
-            prediction["attentions"] = {name: mean[b, u, :seen].tolist() for name, mean in output["attentions"].items()}
+            length = len(output["utterances"][b])
+            prediction["attentions"] = {
+                name: mean[b, u, :length].tolist() for name, mean in output["attentions"].items()
+            }
         if output["weights"] is not None:
             prediction["weights"] = dict(zip(config.modalities, output["weights"][b, u].tolist(), strict=True))
         return prediction
@@ -205,54 +300,8 @@ class _Stream(IterableDataset):
                 yield dialogue
 
 
-class _Reader:
-    """Whatever the pipeline is given to a list of utterances, with what their recordings show and sound like."""
-
-    def __init__(
-        self,
-        pipe: MultimodalEmotionPipeline,
-        asr: Any = None,
-        faces: Any = None,
-        frame_rate: float = 2.0,
-        cache: str | os.PathLike | bool = True,
-        progress: Callable[..., Iterable[Any]] | None = None,
-    ) -> None:
-        self.pipe = pipe
-        self.asr = asr
-        self.faces = faces
-        self.frame_rate = frame_rate
-        self.cache = cache
-        self.progress = progress
-        self._observer: Any = None
-
-    def __call__(self, source: Any) -> list[Any]:
-        recording = _get(source, "recording") if _is_dialogue(source) else None
-        if isinstance(source, (str, Path)) or (isinstance(source, Mapping) and "video" in source):
-            open_source = _needs_package("recordings.open", f"Reading {_name(source)}").open_source
-            source, recording = open_source(source, self.asr, self._cache(), self.progress)
-        utterances = _utterances(source)
-        if recording is None and all(_get(utterance, "video") is None for utterance in utterances):
-            return utterances
-        if self._observer is None:
-            self._observer = self._build_observer()
-        dialogue = _needs_package("dialogue_m2fnet", "Reading recordings").Dialogue(utterances)
-        return list(self._observer(dialogue, recording))
-
-    def _build_observer(self) -> Any:
-        senses = _needs_package("recordings.build_reader", "Reading recordings")
-        return senses.observer_for(
-            self.pipe.model,
-            self.pipe.processor,
-            faces=self.faces,
-            frame_rate=self.frame_rate,
-            cache=self._cache(),
-            progress=self.progress,
-            # A process that was forked cannot use the accelerator; the sound is then encoded with the batch.
-            encode_sound=get_worker_info() is None or self.pipe.device.type == "cpu",
-        )
-
-    def _cache(self) -> Any:
-        return _needs_package("recordings.cache", "Reading recordings").open_cache(self.cache)
+def _warn(problem: str) -> None:
+    warnings.warn(problem, stacklevel=2)
 
 
 def _check_modalities(modalities: Any, read: tuple[str, ...]) -> None:
@@ -263,15 +312,15 @@ def _check_modalities(modalities: Any, read: tuple[str, ...]) -> None:
         )
 
 
-def _attentions(output: Any) -> dict[str, torch.Tensor]:
+def _attentions(output: "M2FNetEmotionOutput") -> dict[str, torch.Tensor]:
     """The mean [B, U, U] over fusion modules and heads, by modality."""
     given = {"audio": output.audio_attentions, "visual": output.visual_attentions}
     return {name: torch.stack(layers).float().mean((0, 2)) for name, layers in given.items() if layers}
 
 
-def _faces(utterance: Any) -> list[dict[str, Any]]:
-    boxes, tracks, times = (_get(utterance, f"face_{name}") for name in ("boxes", "ids", "times"))
-    if boxes is None:
+def _faces(utterance: Utterance) -> list[TrackedFace]:
+    boxes, tracks, times = utterance.face_boxes, utterance.face_ids, utterance.face_times
+    if boxes is None or tracks is None or times is None:
         return []
     return [
         {"time": float(time), "track": int(tracks[f, p]), "box": [round(float(side), 4) for side in boxes[f, p]]}
@@ -279,54 +328,6 @@ def _faces(utterance: Any) -> list[dict[str, Any]]:
         for p in range(boxes.shape[1])
         if tracks[f, p] >= 0
     ]
-
-
-def _with_transcript(inputs: Any, transcript: Any) -> Any:
-    """A recording, or several, with theirs."""
-    if not isinstance(inputs, (list, tuple)):
-        return {"video": inputs, "transcript": transcript}
-    if not isinstance(transcript, (list, tuple)) or len(transcript) != len(inputs):
-        found = len(transcript) if isinstance(transcript, (list, tuple)) else 1
-        raise ValueError(f"`transcript` must name one file per recording, expected {len(inputs)}, found {found}.")
-    return [_with_transcript(one, words) for one, words in zip(inputs, transcript, strict=True)]
-
-
-def _is_dialogue(inputs: Any) -> bool:
-    """Whether this is one dialogue and not several."""
-    if hasattr(inputs, "utterances") or isinstance(inputs, Mapping):
-        return True
-    return isinstance(inputs, (list, tuple)) and any(_is_utterance(one) for one in inputs)
-
-
-def _is_utterance(source: Any) -> bool:
-    if isinstance(source, Mapping):
-        return not {"utterances", "transcript"} & source.keys()
-    return hasattr(source, "speaker")
-
-
-def _utterances(source: Any) -> list[Any]:
-    """The utterances of any accepted form of a dialogue."""
-    if hasattr(source, "utterances"):
-        return list(source.utterances)
-    if __package__ != PACKAGE:  # remote code, which comes without the contract; the processor checks what it is given
-        return list(source["utterances"] if isinstance(source, Mapping) else source)
-    return list(import_module(".dialogue_m2fnet", PACKAGE).Dialogue.from_any(source).utterances)
-
-
-def _get(utterance: Any, field: str) -> Any:
-    return utterance.get(field) if isinstance(utterance, Mapping) else getattr(utterance, field, None)
-
-
-def _name(source: Any) -> str:
-    return str(source["video"] if isinstance(source, Mapping) else source)
-
-
-def _needs_package(module: str, purpose: str) -> Any:
-    """A module of the package, which remote code comes without."""
-    try:
-        return import_module(f"{PACKAGE}.{module}")
-    except ImportError as error:
-        raise ImportError(f"{purpose} needs {error.name}: pip install m2fnet-hf") from None
 
 
 __all__ = ["MultimodalEmotionPipeline"]

@@ -1,9 +1,10 @@
 """A dialogue to the tensors that M2FNet reads: tokens with their context, sound, faces."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, TypeVar, Unpack
 
 import numpy as np
 from tokenizers import Tokenizer, models
@@ -16,26 +17,53 @@ from transformers import (
     Wav2Vec2FeatureExtractor,
 )
 from transformers.processing_utils import ProcessingKwargs
+from transformers.utils import logging
 
+from .context_m2fnet import CONTEXTS_WITH_FUTURE, ContextSettings, TextContext
+from .dialogue_m2fnet import FEATURES, MODALITIES, Dialogue, Utterance, as_dialogues
 from .feature_extraction_m2fnet import AppearanceFeatureExtractor, AUFeatureExtractor
-from .hub_m2fnet import M2FNetHubMixin
+from .hub_m2fnet import M2FNetHubMixin, upload_settings
 
-CONTEXTS = ("none", "past", "both", "dialogue")
-CONTEXTS_WITH_FUTURE = ("both", "dialogue")
-SPEAKER_PREFIXES = ("name", "index", "none")
-MODALITIES = ("text", "audio", "visual")
 # 25 ms at 16 kHz, one frame of Wav2Vec2: shorter sound is padded to it.
 SHORTEST_SOUND = 400
+# Every tensor that a call may return.
+TEXT_TENSORS = ("input_ids", "attention_mask", "pooling_mask")
+AUDIO_TENSORS = ("input_values", "audio_attention_mask")
+DIALOGUE_TENSORS = ("utterance_mask", "speaker_ids")
+FACE_TENSORS = ("action_units", "action_units_mask", "appearance", "appearance_mask", "face_areas")
+TENSORS = (
+    *(*TEXT_TENSORS, *AUDIO_TENSORS, *FACE_TENSORS, *DIALOGUE_TENSORS),
+    *(name for feature in FEATURES for name in (feature, f"{feature}_mask")),
+)
+
+logger = logging.get_logger(__name__)
+Extractor = TypeVar("Extractor", AUFeatureExtractor, AppearanceFeatureExtractor)
+
+
+class M2FNetTextKwargs(TypedDict, total=False):
+    """What a call may set of the tokens; their `max_length` is a setting of the processor itself."""
+
+    padding: bool | str | None
+    return_tensors: str | None
+
+
+class M2FNetAudioKwargs(TypedDict, total=False):
+    """What a call may set of the sound."""
+
+    sampling_rate: int | None
+    padding: bool | str | None
+    return_tensors: str | None
 
 
 class M2FNetProcessorKwargs(ProcessingKwargs, total=False):
     """Per-call keyword arguments, in the library's own groups."""
 
-    _defaults: dict[str, dict[str, Any]] = {}  # type: ignore[misc]
+    text_kwargs: M2FNetTextKwargs  # type: ignore[misc]
+    audio_kwargs: M2FNetAudioKwargs  # type: ignore[misc]
 
 
 class CallSettings(TypedDict, total=False):
-    """What a call of the processor may set: its own settings for once, and how sound comes in and tensors go out."""
+    """What a call may set: the processor's own settings for once, and how sound comes in and tensors go out."""
 
     context: str | None
     past_utterances: int | None
@@ -46,14 +74,24 @@ class CallSettings(TypedDict, total=False):
     return_tensors: str | None
 
 
-class M2FNetProcessor(M2FNetHubMixin, ProcessorMixin):
+class LibraryCallSettings(CallSettings, total=False):
+    """What a call with `text` and `audio` may set besides, as with the library's own processors."""
+
+    padding: bool | str | None
+    text_kwargs: dict[str, Any]
+    audio_kwargs: dict[str, Any]
+    common_kwargs: dict[str, Any]
+
+
+class M2FNetProcessor(ProcessorMixin, M2FNetHubMixin):
     """Tokenizer, sound feature extractor and Action Unit extractor of one model.
 
     Args:
         tokenizer: of the text encoder. Default: one without words, for a model that reads none.
         feature_extractor: of the sound encoder. Default: 16 kHz mono, zero mean and unit variance.
-        au_feature_extractor: [`AUFeatureExtractor`].
-        appearance_feature_extractor: [`AppearanceFeatureExtractor`], for a model that reads the faces' appearance.
+        au_feature_extractor: [`AUFeatureExtractor`], or its settings.
+        appearance_feature_extractor: [`AppearanceFeatureExtractor`], or its settings, for a model that reads the faces'
+            appearance.
         context: text around an utterance, as in EmoBERTa (Kim and Vossen, 2021): `none`, `past`, or `both`. The
             utterances before and after stand beside it, parted by the tokenizer's separators. With `dialogue` all
             utterances are parted so and read the same row, which the encoder runs over once; a dialogue that does not
@@ -65,16 +103,15 @@ class M2FNetProcessor(M2FNetHubMixin, ProcessorMixin):
             does not leak identity), or `none`.
     """
 
-    valid_processor_kwargs = M2FNetProcessorKwargs
-    au_feature_extractor: AUFeatureExtractor
-    appearance_feature_extractor: AppearanceFeatureExtractor
+    valid_processor_kwargs = M2FNetProcessorKwargs  # type: ignore[assignment]
+    push_to_hub = M2FNetHubMixin.push_to_hub  # `ProcessorMixin` has a copy of its own
 
     def __init__(
         self,
         tokenizer: PreTrainedTokenizerBase | None = None,
         feature_extractor: Wav2Vec2FeatureExtractor | None = None,
-        au_feature_extractor: AUFeatureExtractor | None = None,
-        appearance_feature_extractor: AppearanceFeatureExtractor | None = None,
+        au_feature_extractor: AUFeatureExtractor | dict[str, Any] | None = None,
+        appearance_feature_extractor: AppearanceFeatureExtractor | dict[str, Any] | None = None,
         context: str = "none",
         past_utterances: int | None = None,
         future_utterances: int | None = None,
@@ -82,35 +119,36 @@ class M2FNetProcessor(M2FNetHubMixin, ProcessorMixin):
         speaker_prefix: str = "none",
         chat_template: str | None = None,
     ) -> None:
-        if feature_extractor is None:
-            feature_extractor = Wav2Vec2FeatureExtractor(return_attention_mask=True)
         super().__init__(
             tokenizer or _wordless_tokenizer(),
-            feature_extractor,
-            au_feature_extractor or AUFeatureExtractor(),
-            appearance_feature_extractor or AppearanceFeatureExtractor(),
+            feature_extractor or Wav2Vec2FeatureExtractor(),
             chat_template=chat_template,
         )
+        self.au_feature_extractor = _built(au_feature_extractor, AUFeatureExtractor)
+        self.appearance_feature_extractor = _built(appearance_feature_extractor, AppearanceFeatureExtractor)
         self.context = context
         self.past_utterances = past_utterances
         self.future_utterances = future_utterances
         self.max_length = max_length
         self.speaker_prefix = speaker_prefix
-        _check_settings(vars(self))
+        self._context_settings()
 
-    @staticmethod
-    def get_possibly_dynamic_module(module_name: str) -> Any:
-        # The library looks a second extractor up in registries that exist only where torchvision is installed.
-        for ours in (AUFeatureExtractor, AppearanceFeatureExtractor):
-            if module_name == ours.__name__:
-                return ours
-        return ProcessorMixin.get_possibly_dynamic_module(module_name)
+    @classmethod
+    def get_attributes(cls) -> list[str]:
+        """The parts that the library loads by its Auto classes; those of the faces lie in the settings."""
+        return ["tokenizer", "feature_extractor"]
 
-    def save_pretrained(self, save_directory: str | os.PathLike, *args: Any, **kwargs: Any) -> list[str]:
+    def save_pretrained(  # type: ignore[override]
+        self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs: Any
+    ) -> list[str]:
         """See the library. What the appearance features were fitted to lies beside the settings, as safetensors."""
+        upload = upload_settings(save_directory, kwargs) if push_to_hub else {}
         Path(save_directory).mkdir(parents=True, exist_ok=True)
         self.appearance_feature_extractor.save_weights(save_directory)
-        return super().save_pretrained(save_directory, *args, **kwargs)
+        saved = super().save_pretrained(save_directory, **kwargs)
+        if push_to_hub:
+            self.push_to_hub(**upload)
+        return saved
 
     @classmethod
     def from_pretrained(  # type: ignore[override]
@@ -123,77 +161,115 @@ class M2FNetProcessor(M2FNetHubMixin, ProcessorMixin):
 
     @property
     def model_input_names(self) -> list[str]:
-        """Every tensor that a call may return."""
-        return [
-            "input_ids",
-            "attention_mask",
-            "pooling_mask",
-            "input_values",
-            "audio_attention_mask",
-            "action_units",
-            "action_units_mask",
-            "appearance",
-            "appearance_mask",
-            "face_areas",
-            "text_features",
-            "text_features_mask",
-            "audio_features",
-            "audio_features_mask",
-            "visual_features",
-            "visual_features_mask",
-            "utterance_mask",
-            "speaker_ids",
-        ]
+        """The tensors of text and sound, which the library's own call returns."""
+        return [*TEXT_TENSORS, *AUDIO_TENSORS, *DIALOGUE_TENSORS]
 
     def __call__(
         self,
-        dialogues: Any,
+        dialogues: Any = None,
         *,
+        text: str | Sequence[str | None] | None = None,
+        audio: Any = None,
         modalities: Sequence[str] | None = None,
-        **settings: Unpack[CallSettings],
+        **settings: Unpack[LibraryCallSettings],
     ) -> BatchFeature:
         """One or several dialogues to padded tensors and masks; a modality that none of them has is left out.
 
         Args:
             dialogues: a `Dialogue`, a list of utterances (dictionaries with `text`, `speaker`, `audio`,
                 `sampling_rate`, `action_units`, ...), a dictionary with `utterances`, or a list of any of these.
+            text, audio: instead of `dialogues`, the library's own call: the words and the sounds [S] of one dialogue,
+                an utterance or a list of them. The rows of its tensors are the utterances, which the model takes as
+                well: [U, ...], with `utterance_mask` and `speaker_ids` [1, U].
             modalities: of `text`, `audio` and `visual`; default: all that are there.
             settings: `context`, `past_utterances`, `future_utterances`, `max_length`, `speaker_prefix` instead of the
                 processor's own; `sampling_rate` of all sound that does not bring its own, in Hz; `return_tensors`,
-                `pt` (default) or `np`.
+                `pt` (default) or `np`. With `text` and `audio` also `padding` (`max_length` or, by default,
+                `longest`), and the library's groups `text_kwargs`, `audio_kwargs` and `common_kwargs`.
 
         Returns:
-            The tensors of `model_input_names`, [B, U, ...].
+            The tensors of `TENSORS`, [B, U, ...].
 
         Raises:
             TypeError, ValueError: for what is not a dialogue, or sound without or with an unusable sampling rate.
         """
-        unknown = settings.keys() - CallSettings.__annotations__.keys()
-        if unknown:
-            raise TypeError(f"The processor has no setting {', '.join(sorted(unknown))}; see `CallSettings`.")
-        chosen: dict[str, Any] = {name: getattr(self, name, None) for name in CallSettings.__annotations__}
-        chosen |= {name: value for name, value in settings.items() if value is not None}
-        _check_settings(chosen)
         wanted = MODALITIES if modalities is None else tuple(modalities)
-        batch = [[_Fields(utterance) for utterance in dialogue] for dialogue in _as_batch(dialogues)]
+        if dialogues is None:
+            return self._library_call(text, audio, wanted, dict(settings))
+        if text is not None or audio is not None:
+            raise ValueError("The processor takes `dialogues`, or `text` and `audio`, found both; give one of them.")
+        _refuse_unknown(settings, CallSettings)
+        batch = as_dialogues(_with_rate(dialogues, settings.get("sampling_rate")))
+        texts = [[(utterance.text or "").strip() for utterance in dialogue] for dialogue in batch]
+        features = self._features(batch, texts, wanted, self._context_settings(settings))
+        return BatchFeature(features, tensor_type=settings.get("return_tensors") or "pt")
 
+    def _library_call(self, text: Any, audio: Any, wanted: tuple[str, ...], settings: dict[str, Any]) -> BatchFeature:
+        """Words and sounds of one dialogue, with its utterances as the rows of the tensors."""
+        _refuse_unknown(settings, LibraryCallSettings)
+        library = {name: settings[name] for name in settings if name not in _CONTEXT}
+        merged = self._merge_kwargs(None, self.tokenizer.init_kwargs, **library)
+        own = {**merged["text_kwargs"], **{name: settings[name] for name in _CONTEXT if settings.get(name) is not None}}
+        texts, sounds = _columns(text, audio)
+        rate = merged["audio_kwargs"].get("sampling_rate")
+        if rate is None and audio is not None:
+            rate = self.feature_extractor.sampling_rate
+            logger.warning_once(f"Sound without its `sampling_rate` is taken for what the model reads: {rate} Hz.")
+        dialogue = Dialogue(
+            [
+                Utterance(text=words, audio=sound, sampling_rate=None if sound is None else rate)
+                for words, sound in zip(texts, sounds, strict=True)
+            ]
+        )
+        context = self._context_settings({name: own[name] for name in _CONTEXT if name in own})
+        features = self._features([dialogue], [[words or "" for words in texts]], wanted, context)
+        longest = own.get("max_length") or self.tokenizer.init_kwargs.get("max_length") or self.max_length
+        lengths = dict.fromkeys(TEXT_TENSORS, longest if own.get("padding") == "max_length" else 0)
+        if merged["audio_kwargs"].get("padding") == "max_length":
+            lengths |= dict.fromkeys(AUDIO_TENSORS, merged["audio_kwargs"].get("max_length", 0))
+        for name in lengths.keys() & features.keys():
+            fill = self.tokenizer.pad_token_id or 0 if name == "input_ids" else 0
+            features[name] = _longer(features[name][0], lengths[name], fill)
+        for name in {*AUDIO_TENSORS, *TEXT_TENSORS} & features.keys() - lengths.keys():
+            features[name] = features[name][0]
+        # As tokenizers give it, or, where there is sound alone, the feature extractors that give one.
+        if "attention_mask" in features:
+            features["attention_mask"] = features["attention_mask"].astype(np.int64)
+        elif "audio_attention_mask" in features and self.feature_extractor.return_attention_mask:
+            features["attention_mask"] = features["audio_attention_mask"].astype(np.int32)
+        return BatchFeature(features, tensor_type=own.get("return_tensors") or "pt")
+
+    def _context_settings(self, given: Mapping[str, Any] | None = None) -> ContextSettings:
+        """The processor's own settings of context, or those given instead."""
+        own = {name: getattr(self, name) for name in _CONTEXT}
+        return ContextSettings(
+            **own | {name: given[name] for name in _CONTEXT if given and given.get(name) is not None}
+        )
+
+    def _features(
+        self, batch: list[Dialogue], texts: list[list[str]], wanted: tuple[str, ...], context: ContextSettings
+    ) -> dict[str, np.ndarray]:
         features: dict[str, np.ndarray] = {
             "utterance_mask": _pad([np.ones(len(dialogue), dtype=bool) for dialogue in batch]),
-            "speaker_ids": _pad([np.array(_speaker_ids(dialogue)) for dialogue in batch], fill=-1),
+            "speaker_ids": _pad([np.array(dialogue.speaker_ids) for dialogue in batch], fill=-1),
         }
         everyone = [utterance for dialogue in batch for utterance in dialogue]
         if "text" in wanted and any(one.text and one.text_features is None for one in everyone):
-            features |= self._text(batch, chosen)
+            features |= self._text(batch, texts, context)
         if "audio" in wanted and any(one.audio is not None and one.audio_features is None for one in everyone):
-            features |= self._audio(batch, chosen["sampling_rate"])
+            features |= self._audio(batch)
         if "visual" in wanted:
             features |= self._visual(batch)
         for modality in wanted:
             features |= _cached(batch, f"{modality}_features")
-        return BatchFeature(features, tensor_type=chosen["return_tensors"] or "pt")
+        return features
 
-    def _text(self, batch: list[list["_Fields"]], settings: dict[str, Any]) -> dict[str, np.ndarray]:
-        rows = [self._with_context(dialogue, settings) for dialogue in batch]
+    def _text(self, batch: list[Dialogue], texts: list[list[str]], settings: ContextSettings) -> dict[str, np.ndarray]:
+        context = TextContext(self.tokenizer, settings)
+        rows = [
+            context.rows(words, [utterance.speaker for utterance in dialogue], dialogue.speaker_ids)
+            for dialogue, words in zip(batch, texts, strict=True)
+        ]
         ids = _pad_nested([[ids for ids, _ in row] for row in rows], fill=self.tokenizer.pad_token_id or 0)
         lengths = np.array([[len(row[u][0]) if u < len(row) else 0 for u in range(ids.shape[1])] for row in rows])
         return {
@@ -202,65 +278,24 @@ class M2FNetProcessor(M2FNetHubMixin, ProcessorMixin):
             "pooling_mask": _pad_nested([[own for _, own in row] for row in rows], fill=False),
         }
 
-    def _with_context(self, dialogue: list["_Fields"], settings: dict[str, Any]) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Each utterance's token ids with its context, and which of them are its own words."""
-        start, between, end = self._special_tokens()
-        prefixes = [self._tokens(prefix) for prefix in _prefixes(dialogue, settings["speaker_prefix"])]
-        words = [
-            self._tokens(utterance.text or "", continues=bool(prefixes[u])) for u, utterance in enumerate(dialogue)
-        ]
-        if settings["context"] == "dialogue":
-            return _in_shared_rows(prefixes, words, (start, between, end), settings["max_length"])
-        spoken = [prefix + own if own else [] for prefix, own in zip(prefixes, words, strict=True)]
-        rows = []
-        for u, own in enumerate(words):
-            if not own:
-                rows.append((np.empty(0, dtype=np.int64), np.empty(0, dtype=bool)))
-                continue
-            room = settings["max_length"] - len(start) - 2 * len(between) - len(end) - len(spoken[u])
-            past, future = _nearest_that_fit([len(tokens) for tokens in spoken], u, room, settings)
-            before = [token for tokens in spoken[past] for token in tokens]
-            after = [token for tokens in spoken[future] for token in tokens]
-            left = start + (before + between if before else []) + prefixes[u]
-            right = (between + after if after else []) + end
-            ids = np.array(left + own + right, dtype=np.int64)
-            mask = np.zeros(len(ids), dtype=bool)
-            mask[len(left) : len(left) + len(own)] = True
-            rows.append((ids, mask))
-        return rows
-
-    def _tokens(self, text: str, continues: bool = False) -> list[int]:
-        if not text:
-            return []
-        # Byte-level tokenizers tell a word after a space from one at the start.
-        text = f" {text}" if continues else text
-        return self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-
-    def _special_tokens(self) -> tuple[list[int], list[int], list[int]]:
-        """What the tokenizer puts before, between and behind two texts."""
-        pair = self.tokenizer("a", "b", verbose=False)
-        ids, sequence = pair["input_ids"], pair.sequence_ids(0)
-        first = [position for position, number in enumerate(sequence) if number == 0]
-        second = [position for position, number in enumerate(sequence) if number == 1]
-        return ids[: first[0]], ids[first[-1] + 1 : second[0]], ids[second[-1] + 1 :]
-
-    def _audio(self, batch: list[list["_Fields"]], sampling_rate: int | None) -> dict[str, np.ndarray]:
+    def _audio(self, batch: list[Dialogue]) -> dict[str, np.ndarray]:
         target = self.feature_extractor.sampling_rate
-        sounds = [[_sound(utterance, sampling_rate, target) for utterance in dialogue] for dialogue in batch]
-        values = [
-            [
-                np.empty(0, dtype=np.float32)
-                if sound is None
-                else self.feature_extractor(sound, sampling_rate=target, return_tensors="np")["input_values"][0]
-                for sound in row
-            ]
-            for row in sounds
-        ]
+        values = [[self._sound(utterance, target) for utterance in dialogue] for dialogue in batch]
         padded = _pad_nested(values, fill=0.0)
         lengths = np.array([[len(row[u]) if u < len(row) else 0 for u in range(padded.shape[1])] for row in values])
         return {"input_values": padded, "audio_attention_mask": np.arange(padded.shape[2]) < lengths[..., None]}
 
-    def _visual(self, batch: list[list["_Fields"]]) -> dict[str, np.ndarray]:
+    def _sound(self, utterance: Utterance, target: int) -> np.ndarray:
+        """The utterance's sound as the encoder reads it, at least one of its frames long; empty without."""
+        if utterance.audio is None:
+            return np.empty(0, dtype=np.float32)
+        sound = np.asarray(utterance.audio, dtype=np.float32)
+        if utterance.sampling_rate is not None and utterance.sampling_rate != target:
+            sound = _resample(sound, int(utterance.sampling_rate), target)
+        sound = np.pad(sound, (0, max(0, SHORTEST_SOUND - len(sound))))
+        return self.feature_extractor(sound, sampling_rate=target, return_tensors="np")["input_values"][0]
+
+    def _visual(self, batch: list[Dialogue]) -> dict[str, np.ndarray]:
         features: dict[str, np.ndarray] = {}
         for name, extractor in (
             ("action_units", self.au_feature_extractor),
@@ -283,34 +318,72 @@ class M2FNetProcessor(M2FNetHubMixin, ProcessorMixin):
         return features
 
 
+_CONTEXT = tuple(setting.name for setting in fields(ContextSettings))
+
+
+def _refuse_unknown(settings: Mapping[str, Any], known: type) -> None:
+    unknown = settings.keys() - known.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"The processor has no setting {', '.join(sorted(unknown))}; see `{known.__name__}`.")
+
+
+def _built(part: Extractor | Mapping[str, Any] | None, kind: type[Extractor]) -> Extractor:
+    """A part of the processor, from itself or its settings."""
+    if part is None or isinstance(part, Mapping):
+        return kind(**part or {})
+    return part
+
+
+def _columns(text: Any, audio: Any) -> tuple[list[str | None], list[np.ndarray | None]]:
+    """Words and sounds of the same utterances."""
+    texts = None if text is None else [text] if isinstance(text, str) else list(text)
+    sounds = None if audio is None else [None if sound is None else _samples(sound) for sound in _as_list(audio)]
+    if texts is None and sounds is None:
+        raise ValueError("The processor takes dialogues, or `text` and `audio`, found nothing; give one of them.")
+    texts = [None] * len(sounds or ()) if texts is None else texts
+    sounds = [None] * len(texts) if sounds is None else sounds
+    if len(texts) != len(sounds):
+        raise ValueError(
+            f"`text` and `audio` must be of the same utterances, found {len(texts)} and {len(sounds)}; give None where "
+            "an utterance lacks one of them."
+        )
+    return texts, sounds
+
+
+def _as_list(audio: Any) -> list[Any]:
+    """Sounds from a list of them, from one, or from an array [N, S]."""
+    several = isinstance(audio, (list, tuple)) and not all(np.isscalar(sample) for sample in audio)
+    return list(audio) if several or np.ndim(audio) > 1 else [audio]
+
+
+def _samples(sound: Any) -> np.ndarray:
+    return np.asarray(sound, dtype=np.float32)
+
+
+def _with_rate(source: Any, rate: int | None) -> Any:
+    """The source, with the sampling rate of sound in dictionaries that do not say it."""
+    if isinstance(source, Mapping):
+        if "utterances" in source:
+            return {**source, "utterances": _with_rate(source["utterances"], rate)}
+        if source.get("audio") is None or source.get("sampling_rate") is not None:
+            return source
+        if rate is None:
+            raise ValueError("Sound needs its sampling rate, found none; give `sampling_rate` in Hz.")
+        return {**source, "sampling_rate": rate}
+    return [_with_rate(one, rate) for one in source] if isinstance(source, (list, tuple)) else source
+
+
+def _longer(array: np.ndarray, length: int, fill: Any) -> np.ndarray:
+    """[U, T] with `length` columns at least."""
+    return np.pad(array, ((0, 0), (0, max(0, length - array.shape[1]))), constant_values=fill)
+
+
 def _wordless_tokenizer() -> PreTrainedTokenizerBase:
     words = Tokenizer(models.WordLevel({"<pad>": 0, "<unk>": 1}, unk_token="<unk>"))
     return PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<pad>", unk_token="<unk>")
 
 
-class _Fields:
-    """An utterance, given as an `Utterance` or a dictionary of its fields."""
-
-    def __init__(self, source: Any) -> None:
-        get = source.get if isinstance(source, Mapping) else lambda name: getattr(source, name, None)
-        if not isinstance(source, Mapping) and not hasattr(source, "text"):
-            raise TypeError(
-                f"An utterance must be an Utterance or a dictionary of its fields, found {type(source).__name__}."
-            )
-        self.text = (get("text") or "").strip() or None
-        self.speaker = get("speaker")
-        self.audio = get("audio")
-        self.sampling_rate = get("sampling_rate")
-        self.action_units = get("action_units")
-        self.appearance = get("appearance")
-        self.face_areas = get("face_areas")
-        self.face_ids = get("face_ids")
-        self.text_features = get("text_features")
-        self.audio_features = get("audio_features")
-        self.visual_features = get("visual_features")
-
-
-def _cached(batch: list[list[_Fields]], name: str) -> dict[str, np.ndarray]:
+def _cached(batch: list[Dialogue], name: str) -> dict[str, np.ndarray]:
     """Cached features [B, U, D] and the utterances that have them, or nothing where none has."""
     rows = [[getattr(utterance, name) for utterance in dialogue] for dialogue in batch]
     sizes = sorted({len(vector) for row in rows for vector in row if vector is not None})
@@ -326,134 +399,12 @@ def _cached(batch: list[list[_Fields]], name: str) -> dict[str, np.ndarray]:
     }
 
 
-def _as_batch(source: Any) -> list[list[Any]]:
-    """Any accepted form to a list of lists of utterances."""
-    if isinstance(source, (str, bytes)):
-        raise TypeError("The processor takes dialogues, found a string; give [{'text': ..., 'speaker': ...}, ...].")
-    if _is_dialogue(source):
-        return [_utterances(source)]
-    items = list(source)
-    if not items:
-        raise ValueError("The processor takes one utterance at least, found an empty list.")
-    if any(_is_dialogue(item) or isinstance(item, (list, tuple)) for item in items):
-        return [_utterances(item) for item in items]
-    return [items]
-
-
-def _is_dialogue(source: Any) -> bool:
-    return hasattr(source, "utterances") or (isinstance(source, Mapping) and "utterances" in source)
-
-
-def _utterances(dialogue: Any) -> list[Any]:
-    utterances = list(
-        dialogue["utterances"] if isinstance(dialogue, Mapping) else getattr(dialogue, "utterances", dialogue)
-    )
-    if not utterances:
-        raise ValueError("A dialogue needs one utterance at least, found none.")
-    return utterances
-
-
-def _speaker_ids(dialogue: list[_Fields]) -> list[int]:
-    order: dict[str, int] = {}
-    return [-1 if u.speaker is None else order.setdefault(u.speaker, len(order)) for u in dialogue]
-
-
-def _prefixes(dialogue: list[_Fields], kind: str) -> list[str]:
-    if kind == "name":
-        return [f"{u.speaker}:" if u.speaker else "" for u in dialogue]
-    if kind == "index":
-        return [f"Speaker {index + 1}:" if index >= 0 else "" for index in _speaker_ids(dialogue)]
-    return [""] * len(dialogue)
-
-
-def _in_shared_rows(
-    prefixes: list[list[int]],
-    words: list[list[int]],
-    special: tuple[list[int], list[int], list[int]],
-    max_length: int,
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Each utterance's row of the dialogue's token ids, and which of them are its own words."""
-    start, between, end = special
-    rows = [(np.empty(0, dtype=np.int64), np.empty(0, dtype=bool))] * len(words)
-    said = [u for u, own in enumerate(words) if own]
-    lengths = [len(prefixes[u]) + len(words[u]) + len(between) for u in said]
-    # The last utterance of a row has nothing to be parted from.
-    for first, new, stop in _stretches(lengths, max_length - len(start) - len(end) + len(between)):
-        tokens, own = list(start), {}
-        for u in said[first:stop]:
-            tokens += prefixes[u]
-            own[u] = slice(len(tokens), len(tokens) + len(words[u]))
-            tokens += words[u] + between
-        ids = np.array(tokens[: len(tokens) - len(between)] + end, dtype=np.int64)
-        for u in said[new:stop]:
-            mask = np.zeros(len(ids), dtype=bool)
-            mask[own[u]] = True
-            rows[u] = ids, mask
-    return rows
-
-
-def _stretches(lengths: list[int], room: int) -> Iterator[tuple[int, int, int]]:
-    """Cut a dialogue into stretches that fit in `room`: from where the first utterance is read, is new, and the end."""
-    new = 0
-    while new < len(lengths):
-        first, stop, left = new, new + 1, room - lengths[new]
-        past = min(left, room // 4)
-        while first > 0 and lengths[first - 1] <= past:
-            first -= 1
-            past -= lengths[first]
-            left -= lengths[first]
-        while stop < len(lengths) and lengths[stop] <= left:
-            left -= lengths[stop]
-            stop += 1
-        yield first, new, stop
-        new = stop
-
-
-def _nearest_that_fit(lengths: list[int], u: int, room: int, settings: dict[str, Any]) -> tuple[slice, slice]:
-    """The past and future utterances beside the u-th whose tokens fit in `room`, taken in turn from the nearest out."""
-    longest = {"past": u, "future": len(lengths) - u - 1}
-    for side, limit in longest.items():
-        allowed = settings["context"] == "both" or settings["context"] == side
-        chosen = settings[f"{side}_utterances"] if allowed else 0
-        longest[side] = limit if chosen is None else min(limit, chosen)
-    taken = {"past": 0, "future": 0}
-    open_sides = {"past": -1, "future": 1}
-    while open_sides:
-        for side, step in list(open_sides.items()):
-            neighbour = u + step * (taken[side] + 1)
-            if taken[side] == longest[side] or lengths[neighbour] > room:
-                del open_sides[side]
-                continue
-            room -= lengths[neighbour]
-            taken[side] += 1
-    return slice(u - taken["past"], u), slice(u + 1, u + 1 + taken["future"])
-
-
-def _sound(utterance: _Fields, default_rate: int | None, target: int) -> np.ndarray | None:
-    """The utterance's sound at the target rate, at least one encoder frame long."""
-    if utterance.audio is None or not len(utterance.audio):
-        return None
-    sound = np.asarray(utterance.audio, dtype=np.float32)
-    if sound.ndim != 1:
-        raise ValueError(f"`audio` must be mono with the shape [S], found {list(sound.shape)}.")
-    rate = utterance.sampling_rate or default_rate
-    if rate is None:
-        raise ValueError(
-            f"Sound needs its sampling rate, found none; give `sampling_rate` (in Hz; the model hears {target} Hz)."
-        )
-    if not isinstance(rate, (int, np.integer)) or rate < 1:
-        raise ValueError(f"`sampling_rate` must be a positive whole number of Hz, found {rate!r}.")
-    if rate != target:
-        sound = _resample(sound, int(rate), target)
-    return np.pad(sound, (0, max(0, SHORTEST_SOUND - len(sound))))
-
-
 def _resample(sound: np.ndarray, rate: int, target: int) -> np.ndarray:
     try:
         import av
     except ImportError:
         raise ValueError(
-            f"The model hears {target} Hz, found sound at {rate} Hz; resample it, or `pip install av` to have it done."
+            f"The model reads sound at {target} Hz, found {rate} Hz; resample it, or `pip install av` to have it done."
         ) from None
     resampler = av.AudioResampler(format="flt", layout="mono", rate=target)
     frame = av.AudioFrame.from_ndarray(sound[None], format="flt", layout="mono")
@@ -479,19 +430,6 @@ def _pad_nested(rows: Sequence[Sequence[np.ndarray]], fill: Any) -> np.ndarray:
         for u, vector in enumerate(row):
             padded[b, u, : len(vector)] = vector
     return padded
-
-
-def _check_settings(settings: Mapping[str, Any]) -> None:
-    _require_choice("context", settings["context"], CONTEXTS)
-    _require_choice("speaker_prefix", settings["speaker_prefix"], SPEAKER_PREFIXES)
-    for name in ("past_utterances", "future_utterances"):
-        if settings[name] is not None and settings[name] < 0:
-            raise ValueError(f"`{name}` must be at least 0, or None for as many as fit, found {settings[name]}.")
-
-
-def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"`{name}` must be one of {', '.join(choices)}, found {value!r}.")
 
 
 def check_causal(config: PreTrainedConfig, processor: M2FNetProcessor) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 from wrapt import LazyObjectProxy, register_post_import_hook
 
 TASK = "multimodal-emotion"
+# The graph that every exported model has.
+EXPORTED = "fusion.onnx"
 DEFAULT_CHECKPOINT = Path(__file__).parent / "checkpoints" / "meld-mini"
 
 
@@ -20,6 +22,7 @@ def register_when_imported() -> None:
     # Each of the two imports the other, so whichever is last finds both complete.
     register_post_import_hook(_load_configs, "transformers.models.auto.configuration_auto")
     register_post_import_hook(_register_configs, f"{__package__}.configuration_m2fnet")
+    register_post_import_hook(_hand_over_upload, f"{__package__}.hub_m2fnet")
     register_post_import_hook(_register_models, "transformers.models.auto.modeling_auto")
     register_post_import_hook(_register_feature_extractor, "transformers.models.auto.feature_extraction_auto")
     register_post_import_hook(_register_processor, "transformers.models.auto.processing_auto")
@@ -35,10 +38,17 @@ def _register_configs(config: ModuleType) -> None:
     config.AutoConfig.register("m2fnet_visual", config.M2FNetVisualConfig, exist_ok=True)
 
 
+def _hand_over_upload(hub: ModuleType) -> None:
+    hub.M2FNetHubMixin.upload_part = lambda part, *args, **kwargs: _module("hub.push").push_part(part, *args, **kwargs)
+
+
 def _register_models(auto: ModuleType) -> None:
-    config = _module("configuration_m2fnet").M2FNetConfig
-    # The mapping and not `AutoModel.register`, which would look into the class and so load it too early.
+    configs = _module("configuration_m2fnet")
+    config = configs.M2FNetConfig
+    # The mapping and not `AutoModel.register`, which would inspect the class and so load it too early.
     auto.MODEL_MAPPING.register(config, _lazy("modeling_m2fnet", "M2FNetModel"), exist_ok=True)
+    faces = _lazy("encoders_m2fnet", "M2FNetVisualEncoder")
+    auto.MODEL_MAPPING.register(configs.M2FNetVisualConfig, faces, exist_ok=True)
     head = _lazy("modeling_m2fnet", "M2FNetForEmotionClassification")
     auto.MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING.register(config, head, exist_ok=True)
 
@@ -58,10 +68,34 @@ def _register_pipeline(pipelines: ModuleType) -> None:
     # Again not `register_pipeline`, which would write into the class.
     pipelines.PIPELINE_REGISTRY.supported_tasks[TASK] = {
         "impl": _lazy("pipeline_m2fnet", "MultimodalEmotionPipeline"),
-        "pt": (pipelines.AutoModelForTokenClassification,),
+        "pt": (pipelines.AutoModelForTokenClassification, ExportedModel),
         "default": {"model": (str(DEFAULT_CHECKPOINT), "main")},
         "type": "multimodal",
     }
+
+
+class ExportedModel:
+    """What the library tries where its own class finds no weights: a model that `m2fnet export onnx` wrote."""
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: str, **_: Any) -> Any:
+        """The model in a folder.
+
+        Raises:
+            OSError: for another folder, or a name on the Hub.
+            ImportError: without onnxruntime.
+        """
+        if not is_exported(name_or_path):
+            raise OSError(f"An exported model must be a folder with {EXPORTED}, found none in {name_or_path}.")
+        try:
+            return _module("export.runner").OnnxEmotionModel(name_or_path)
+        except ImportError as error:
+            raise ImportError(f"An exported model needs {error.name}: pip install 'm2fnet-hf[export]'") from None
+
+
+def is_exported(folder: str | Path) -> bool:
+    """Whether `m2fnet export onnx` wrote it."""
+    return (Path(folder) / EXPORTED).is_file()
 
 
 def _lazy(module: str, name: str) -> Any:

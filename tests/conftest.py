@@ -1,8 +1,9 @@
-"""Everything runs offline, on one thread's worth of determinism."""
+"""Everything runs offline, on one thread's worth of determinism; without torch, too, where a test does not need it."""
 
 import os
 import shutil
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,9 +12,10 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import numpy as np
 import pytest
-import torch
-import torchvision_operators  # noqa: F401  before transformers, which looks whether torchvision works
-import transformers
+
+if find_spec("torch") is not None:
+    import torch
+    import transformers
 
 ROOT = Path(__file__).parent.parent
 BROWSER_FLAGS = (
@@ -31,10 +33,22 @@ class Conversation(NamedTuple):
     times: list[tuple[float, float]]
 
 
+def pytest_report_header() -> str:
+    """Which package is tested: `make test-wheel` wants the installed one."""
+    import m2fnet_hf
+
+    folder = Path(m2fnet_hf.__file__).parent
+    wanted = os.environ.get("M2FNET_FROM")
+    if wanted is not None and not folder.is_relative_to(Path(wanted).resolve()):
+        raise pytest.UsageError(f"The package of {wanted} is to be tested, found the one in {folder}.")
+    return f"m2fnet_hf: {folder}"
+
+
 @pytest.fixture(autouse=True)
 def _seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.manual_seed(0)
-    transformers.utils.logging.disable_progress_bar()
+    if "torch" in globals():
+        torch.manual_seed(0)
+        transformers.utils.logging.disable_progress_bar()
     monkeypatch.setenv("M2FNET_CACHE", str(tmp_path / "cache"))
 
 

@@ -81,7 +81,7 @@ def test_a_conversation_of_thousands_is_answered(pipe: MultimodalEmotionPipeline
 
 
 @pytest.mark.slow
-def test_its_figures_are_reproduced(meld_root: Path, tmp_path: Path) -> None:
+def test_its_metrics_are_reproduced(meld_root: Path, tmp_path: Path) -> None:
     output = tmp_path / "results.json"
     assert main(["evaluate", "--meld", str(meld_root), "--split", "test", "--output", str(output)]) == 0
     again = json.loads(output.read_text())
@@ -93,15 +93,15 @@ def test_its_figures_are_reproduced(meld_root: Path, tmp_path: Path) -> None:
     assert again["calibration"]["ece"] <= 0.05
 
 
-def row(figures: dict) -> str:
-    return " | ".join(f"{100 * figures[name]:.2f}" for name in ("weighted_f1", "accuracy", "macro_f1"))
+def row(metrics: dict) -> str:
+    return " | ".join(f"{100 * metrics[name]:.2f}" for name in ("weighted_f1", "accuracy", "macro_f1"))
 
 
 def spread(runs: str, split: str) -> str:
     found = RESULTS["beside"][runs]
     assert [run["seed"] for run in found] == [0, 1, 2]
-    figures = [[100 * run[split][name] for run in found] for name in ("weighted_f1", "accuracy", "macro_f1")]
-    return " | ".join(f"{mean(values):.2f} ± {stdev(values):.2f}" for values in figures)
+    metrics = [[100 * run[split][name] for run in found] for name in ("weighted_f1", "accuracy", "macro_f1")]
+    return " | ".join(f"{mean(values):.2f} ± {stdev(values):.2f}" for values in metrics)
 
 
 def test_its_probabilities_are_calibrated() -> None:
@@ -111,12 +111,12 @@ def test_its_probabilities_are_calibrated() -> None:
     assert RESULTS["weights"] == weights_sha256(DEFAULT_CHECKPOINT)
 
 
-def test_every_printed_figure_is_in_the_results_file() -> None:
+def test_every_printed_number_is_in_the_results_file() -> None:
     assert f"| meld-mini | {row(RESULTS)} |" in README
     rows = {
         "seeds": ("a single run of its last stage, three seeds", "single run"),
         "without_context": ("the same, without the dialogue around an utterance", "without context"),
-        "meld_alone": ("the same model taught with MELD's dialogues alone, three seeds", "MELD alone"),
+        "meld_alone": ("the same model trained with MELD's dialogues alone, three seeds", "MELD alone"),
         "windows_with_teachers": (
             "windows of five utterances with the same teacher, three seeds",
             "windows, with teachers",
@@ -128,7 +128,7 @@ def test_every_printed_figure_is_in_the_results_file() -> None:
         assert f"| {in_readme} | {spread(runs, 'test')} |" in README
         for split in ("test", "dev"):
             assert f"| {split}, {in_card} | {spread(runs, split)} |" in CARD
-    assert f"for {100 * RESULTS['beliefs']['accuracy']:.2f} % of the utterances" in CARD
+    assert f"for {100 * RESULTS['out_of_fold']['accuracy']:.2f} % of the utterances" in CARD
     reached = [100 * one["weighted_f1"] for one in RESULTS["teachers"]]
     assert f"reach {min(reached):.2f} to {max(reached):.2f} on it" in CARD
     for read in RESULTS["other_readings_of_test"]:
@@ -139,7 +139,7 @@ def test_every_printed_figure_is_in_the_results_file() -> None:
     assert f"A temperature of {RESULTS['temperature']:.3f} was" in CARD
     assert f"| test | {row(RESULTS)} |" in CARD
     assert f"| dev | {row(RESULTS['dev'])} |" in CARD
-    classes = " | ".join(f"{100 * figures['f1']:.2f}" for figures in RESULTS["per_class"].values())
+    classes = " | ".join(f"{100 * metrics['f1']:.2f}" for metrics in RESULTS["per_class"].values())
     assert f"| {classes} |" in CARD
     order = [name for name in re.search(r"\| F1 on test \|(.*)\|", CARD).group(1).replace(" ", "").split("|") if name]
     assert order == list(RESULTS["per_class"])
@@ -148,8 +148,8 @@ def test_every_printed_figure_is_in_the_results_file() -> None:
 def test_the_ablation_is_in_its_results_file() -> None:
     (table,) = json.loads((DEFAULT_CHECKPOINT / "ablation.json").read_text())["tables"].values()
     for one in table:
-        figures = [one["figures"]["test"][name] for name in ("weighted_f1", "accuracy", "macro_f1")]
-        cells = " | ".join(f"{100 * found['mean']:.2f} ± {100 * found['std']:.2f}" for found in figures)
+        metrics = [one["metrics"]["test"][name] for name in ("weighted_f1", "accuracy", "macro_f1")]
+        cells = " | ".join(f"{100 * found['mean']:.2f} ± {100 * found['std']:.2f}" for found in metrics)
         assert f"| {one['overrides']['model.num_hidden_layers']} | {cells} |" in CARD
 
 

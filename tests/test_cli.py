@@ -1,5 +1,6 @@
 """The command line, in this process but for one; no error may show a stack trace."""
 
+import argparse
 import json
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 import tiny
 
-from m2fnet_hf.cli import main
+from m2fnet_hf.cli import _parser, main
 
 SRT = "1\n00:00:01,000 --> 00:00:02,500\nANN: You came!\n\n2\n00:00:03,000 --> 00:00:04,000\nBEN: Never again.\n"
 MELD_HEADER = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime"
@@ -77,11 +78,47 @@ def test_help_and_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Traceback" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["predict", "live", "train", "extract", "evaluate", "ablate", "export", "push"])
-def test_every_help_is_text(capsys: pytest.CaptureFixture[str], command: str) -> None:
+def commands() -> dict[str, argparse.ArgumentParser]:
+    parser = _parser()
+    (action,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return dict(action.choices)
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_and_option_is_explained(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    parser = commands()[command]
+    assert parser.description
+    assert parser.description.endswith(".")
+    assert [action.dest for action in parser._actions if not action.help] == []
     with pytest.raises(SystemExit):
         main([command, "--help"])
     assert "{'" not in capsys.readouterr().out, "argparse reads a bare % as a format"
+
+
+def test_a_preset_is_named_without_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = _parser().parse_args(["train", "internship", "--data", "x"])
+    assert options.config.read_text().startswith("#")
+    options = _parser().parse_args(["search", "my/run.yaml", "--space", "search", "--data", "x"])
+    assert (options.config, options.space.name) == (Path("my/run.yaml"), "search.yaml")
+    Path("internship").write_text("training: {}")
+    assert _parser().parse_args(["train", "internship", "--data", "x"]).config == Path("internship")
+
+
+def test_an_unknown_preset_lists_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["ablate", "meld-mini", "--grid", "melt-mini", "--data", "x"])
+    assert stopped.value.code == 2
+    message = capsys.readouterr().err
+    assert "argument --grid: must be a YAML file or a preset (ablation, extractor-audio, internship, " in message
+    assert message.endswith("found melt-mini\n")
+
+
+def test_the_app_needs_its_extra(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    for name in [name for name in sys.modules if name.startswith("m2fnet_hf.app")]:
+        monkeypatch.delitem(sys.modules, name)
+    assert "pip install 'm2fnet-hf[demo,reports]'" in failure(capsys, "app")
 
 
 def test_train_then_evaluate(capsys: pytest.CaptureFixture[str], meld: Path, tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
+import json
 from pathlib import Path
 
 import pytest
 import tiny
+import torch
 from conftest import ROOT
 from transformers import AutoConfig, BartConfig
 
@@ -49,6 +51,16 @@ def test_feature_sizes_count_the_blocks() -> None:
         ({"text_config": {"model_type": "nonsense"}}, "found 'nonsense'"),
         ({"visual_config": {"num_action_units": 3, "action_units": ["AU01"]}}, "must name 3 units"),
         ({"num_blocks": 0}, "`num_blocks`"),
+        ({"temperature": 2.0}, "no argument `temperature`; did you mean `softmax_temperature`"),
+        ({"max_length": 5}, "no argument `max_length`"),
+        ({"face_poling": "area"}, "did you mean `face_pooling`"),
+        ({"visual_config": {"max_face": 2}}, "no argument `max_face`; did you mean `max_faces`"),
+        ({"attention_dropout": "little"}, "`attention_dropout` must be a number, found 'little'"),
+        ({"causal": "no"}, "`causal` must be true or false, found 'no'"),
+        ({"class_weights": ["a"] * 7}, "`class_weights` must be a list, each of it a number or None"),
+        ({"text_config": 3}, "`text_config` must be a PreTrainedConfig or None, found 3"),
+        ({"softmax_temperature": 0}, "`softmax_temperature` must be a number above 0"),
+        ({"num_fusion_layers": -1}, "`num_fusion_layers` must be a whole number of at least 0"),
     ],
 )
 def test_what_cannot_work_is_refused(arguments: dict, message: str) -> None:
@@ -56,13 +68,56 @@ def test_what_cannot_work_is_refused(arguments: dict, message: str) -> None:
         M2FNetConfig(**arguments)
 
 
-@pytest.mark.parametrize("preset", ["internship", "paper-meld", "paper-iemocap", "meld-mini", "meld-mini-distill"])
+def test_what_is_assigned_is_checked_too() -> None:
+    config = M2FNetConfig(visual_config={"max_faces": 2})
+    with pytest.raises(ValueError, match="`hidden_size` must be a whole number, found 'wide'"):
+        config.hidden_size = "wide"
+    config.visual_config = {"max_faces": 3}
+    assert isinstance(config.visual_config, M2FNetVisualConfig)
+    assert config.visual_config.max_faces == 3
+
+
+def test_the_librarys_own_keywords_are_taken() -> None:
+    config = M2FNetConfig(attn_implementation="eager", dtype="float16", output_hidden_states=True, num_labels=3)
+    assert config._attn_implementation == "eager"
+    assert config.dtype == torch.float16
+    assert config.output_hidden_states
+    assert config.num_labels == 3
+
+
+def test_unknown_entries_of_a_saved_config_are_left_out_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tiny.config().save_pretrained(tmp_path)
+    saved = json.loads((tmp_path / "config.json").read_text())
+    saved["of_a_later_version"] = 1
+    saved["visual_config"]["also_later"] = 2
+    saved["quantization_config"] = {"quant_method": "later"}
+    (tmp_path / "config.json").write_text(json.dumps(saved))
+    with caplog.at_level("WARNING"):
+        config = M2FNetConfig.from_pretrained(tmp_path)
+    assert "M2FNetConfig has no use for of_a_later_version" in caplog.text
+    assert "M2FNetVisualConfig has no use for also_later" in caplog.text
+    assert not hasattr(config, "of_a_later_version")
+    assert not hasattr(config.visual_config, "also_later")
+    assert config.quantization_config == {"quant_method": "later"}
+
+
+def test_the_embedded_models_config_loads_as_it_was_saved() -> None:
+    folder = ROOT / "m2fnet_hf" / "checkpoints" / "meld-mini"
+    saved = json.loads((folder / "config.json").read_text())
+    config = json.loads(M2FNetConfig.from_pretrained(folder).to_json_string())
+    ours = [name for name in saved if name not in ("text_config", "transformers_version")]
+    assert {name: config[name] for name in ours} == {name: saved[name] for name in ours}
+
+
+@pytest.mark.parametrize("preset", ["internship", "paper-meld", "paper-iemocap", "meld-mini"])
 def test_presets_load(preset: str) -> None:
     from m2fnet_hf.training.settings import RunConfig
 
     run = RunConfig.load(ROOT / "m2fnet_hf" / "configs" / f"{preset}.yaml")
     config = M2FNetConfig(**run.model)
-    assert config.modalities == (("text",) if preset.startswith("meld-mini") else ("text", "audio", "visual"))
+    assert config.modalities == (("text",) if preset == "meld-mini" else ("text", "audio", "visual"))
     assert config.num_labels == (6 if preset == "paper-iemocap" else 7)
     expected = {"internship": (6, 10), "paper-meld": (1, 5), "paper-iemocap": (5, 5)}
     if preset in expected:

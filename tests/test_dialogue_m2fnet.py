@@ -1,7 +1,13 @@
+import ast
+import importlib.util
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from m2fnet_hf import Dialogue, Utterance
+from m2fnet_hf import Dialogue, Utterance, dialogue_m2fnet
+from m2fnet_hf.dialogue_m2fnet import as_dialogues
 
 
 def test_every_form_is_one_dialogue() -> None:
@@ -81,3 +87,38 @@ def test_a_table_row_is_missing_only_what_has_a_reason() -> None:
     assert Utterance.from_dict(row).missing == {"audio": "the clip is broken"}
     with pytest.raises(ValueError, match="needs one modality at least"):
         Utterance(missing={"text": None})
+
+
+def test_several_dialogues_are_told_from_one() -> None:
+    one, other = [{"text": "Hi"}, {"text": "Ho"}], {"utterances": [{"text": "Hm"}], "id": 3}
+    assert [len(dialogue) for dialogue in as_dialogues(one)] == [2]
+    assert [dialogue.id for dialogue in as_dialogues(other)] == [3]
+    assert [len(dialogue) for dialogue in as_dialogues([one, other, Dialogue(one)])] == [2, 1, 2]
+    with pytest.raises(TypeError, match="Dialogues are needed, found a string"):
+        as_dialogues("Hi")
+
+
+def test_another_copy_of_the_contract_is_understood() -> None:
+    """The code that travels with a model has its own, and is handed the package's."""
+    spec = importlib.util.spec_from_file_location("travelled", dialogue_m2fnet.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    copy = importlib.util.module_from_spec(spec)
+    sys.modules["travelled"] = copy
+    spec.loader.exec_module(copy)
+    given = copy.Dialogue([copy.Utterance(text="Hi", speaker="Ann", start=1)], id=7)
+    assert not isinstance(given, Dialogue)
+    for dialogue in (Dialogue.from_any(given), *as_dialogues([given]), Dialogue(list(given), id=7)):
+        assert type(dialogue[0]) is Utterance
+        assert (dialogue.id, dialogue[0].text, dialogue[0].speaker, dialogue[0].start) == (7, "Hi", "Ann", 1.0)
+
+
+def test_the_contract_stands_on_the_ground() -> None:
+    tree = ast.parse(Path(str(dialogue_m2fnet.__file__)).read_text())
+    imported = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {
+        alias.name if isinstance(node, ast.Import) else "." * node.level + (node.module or "")
+        for node in imported
+        for alias in node.names
+    }
+    assert {name.partition(".")[0] for name in names} - sys.stdlib_module_names == {"numpy"}

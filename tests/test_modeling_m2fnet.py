@@ -6,14 +6,17 @@ from unittest import mock
 import pytest
 import tiny
 import torch
+from safetensors.torch import save_file
 from torch import nn
 from transformers import AutoModel, BartModel, BertModel, Wav2Vec2ForCTC, Wav2Vec2Model
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from m2fnet_hf import M2FNetConfig, M2FNetForEmotionClassification, M2FNetModel
+from m2fnet_hf import M2FNetConfig, M2FNetForEmotionClassification, M2FNetModel, M2FNetVisualConfig
 from m2fnet_hf import attention_m2fnet as attention
 from m2fnet_hf import encoders_m2fnet as encoders
 from m2fnet_hf.attention_m2fnet import M2FNetCache, tile
-from m2fnet_hf.encoders_m2fnet import Rows, block_pool, build_encoder, encode_text, micro_batches
+from m2fnet_hf.encoders_m2fnet import M2FNetVisualEncoder, block_pool, build_encoder, encode_text
+from m2fnet_hf.packing_m2fnet import LEAST_FILL, PackedBatch, micro_batches
 
 EXACT = 1e-5
 
@@ -117,7 +120,7 @@ def test_what_utterances_share_is_encoded_once(kind: str, monkeypatch: pytest.Mo
     reference = block_pool(encoder(input_ids=ids, attention_mask=real.long()).last_hidden_state, own, 2)
     weights = torch.randn(reference.shape)
     expected = torch.autograd.grad((reference * weights).sum(), list(encoder.parameters()), allow_unused=True)
-    ids = ids.masked_fill(~real, 0) + torch.arange(6).unsqueeze(1) * ~real  # padding is nobody's token
+    ids = ids.masked_fill(~real, 0) + torch.arange(6).unsqueeze(1) * ~real  # padding differs
     counted = mock.Mock(side_effect=encoders.encode_rows)
     monkeypatch.setattr(encoders, "encode_rows", counted)
     features = encode_text(encoder, ids, real, own, 2)
@@ -168,10 +171,10 @@ def test_dialogues_of_1_to_33_utterances() -> None:
 def test_no_layer_computes_on_padding(text: str) -> None:
     model = build(tiny.config(text))
     inputs = padded(tiny.inputs([3, 1]))
-    seen: dict[str, int] = {}
+    computed: dict[str, int] = {}
 
     def count(name: str) -> object:
-        return lambda _module, args: seen.__setitem__(name, seen.get(name, 0) + args[0].shape[:-1].numel())
+        return lambda _module, args: computed.__setitem__(name, computed.get(name, 0) + args[0].shape[:-1].numel())
 
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear) and "audio_encoder." not in name and "visual_encoder." not in name:
@@ -180,10 +183,10 @@ def test_no_layer_computes_on_padding(text: str) -> None:
     mask = inputs["utterance_mask"]
     faces = inputs["action_units_mask"].flatten(2).any(-1) & mask
     tokens = int(inputs["attention_mask"][mask].sum())
-    expected = {name: tokens if "text_encoder." in name else int(mask.sum()) for name in seen}
+    expected = {name: tokens if "text_encoder." in name else int(mask.sum()) for name in computed}
     expected["model.modalities.visual.projection"] = int(faces.sum())
-    assert seen == expected
-    assert tokens in seen.values()
+    assert computed == expected
+    assert tokens in computed.values()
 
 
 def test_an_absent_modality_is_a_learned_vector_and_not_zeros() -> None:
@@ -217,6 +220,17 @@ def test_a_whole_modality_may_be_left_out_or_masked(kept: tuple[str, str]) -> No
     masked = {name: torch.zeros_like(value) if name in masks else value for name, value in inputs.items()}
     left_out = {name: inputs[name] for name in (*kept, "utterance_mask")}
     torch.testing.assert_close(logits(model, masked), logits(model, left_out), atol=EXACT, rtol=0)
+
+
+def test_utterances_may_come_as_rows() -> None:
+    model = build(tiny.config())
+    inputs = tiny.inputs([3, 2])
+    names = ("input_ids", "attention_mask", "input_values", "audio_attention_mask")
+    rows = {name: value.flatten(0, 1) if name in names else value for name, value in inputs.items()}
+    assert torch.equal(logits(model, rows), logits(model, inputs))
+    one = {name: inputs[name][0] for name in names}
+    expected = logits(model, {name: inputs[name][:1] for name in names})
+    assert torch.equal(logits(model, one), expected)
 
 
 def test_a_dialogue_without_any_text() -> None:
@@ -263,10 +277,9 @@ def test_cached_features_give_what_raw_inputs_give() -> None:
     model = build(tiny.config(num_blocks=2))
     inputs = tiny.inputs([3, 2])
     expected = logits(model, inputs)
-    base, rows = model.model, Rows(inputs["utterance_mask"])
+    tokens = {name: inputs[name] for name in ("input_ids", "attention_mask")}
     with torch.no_grad():
-        text = base._text(base.text_encoder, rows_mask(inputs), inputs["input_ids"], inputs["attention_mask"], None)[0]
-    features = rows.unpack(text)
+        features = model.model.get_text_features(**tokens).pooler_output
     cached = {name: value for name, value in inputs.items() if name not in ("input_ids", "attention_mask")}
     torch.testing.assert_close(logits(model, {**cached, "text_features": features}), expected, atol=EXACT, rtol=0)
 
@@ -274,10 +287,6 @@ def test_cached_features_give_what_raw_inputs_give() -> None:
     known[:, 0] = True
     mixed = {**inputs, "text_features": features.masked_fill(~known.unsqueeze(-1), 9.0), "text_features_mask": known}
     torch.testing.assert_close(logits(model, mixed), expected, atol=EXACT, rtol=0)
-
-
-def rows_mask(inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-    return inputs["utterance_mask"]
 
 
 def test_features_alone_need_no_encoder(tmp_path: Path) -> None:
@@ -390,7 +399,7 @@ def test_gradients_of_tiles_are_those_of_a_mask(monkeypatch: pytest.MonkeyPatch,
 def test_with_a_window_attention_grows_with_the_number_of_utterances(causal: bool) -> None:
     def scores(length: int, window: int | None) -> int:
         config = tiny.config(attention_window=window, causal=causal)
-        tiles = tile(Rows(torch.ones(1, length, dtype=torch.bool)), config, "sdpa")
+        tiles = tile(PackedBatch(torch.ones(1, length, dtype=torch.bool)), config, "sdpa")
         return sum(group.tiles * group.queries * group.keys for piece in tiles for group in piece.groups)
 
     assert scores(10_000, None) == 10_000**2
@@ -401,10 +410,10 @@ def test_with_a_window_attention_grows_with_the_number_of_utterances(causal: boo
 @pytest.mark.parametrize("window", [None, 2])
 def test_no_row_of_attention_is_padding(window: int | None) -> None:
     mask = torch.arange(200) < torch.tensor([200, 3, 3, 70]).unsqueeze(1)
-    tiles = tile(Rows(mask), tiny.config(attention_window=window), "sdpa")
+    tiles = tile(PackedBatch(mask), tiny.config(attention_window=window), "sdpa")
     assert sum(group.tiles * group.queries for piece in tiles for group in piece.groups) == int(mask.sum())
-    asked = torch.cat([torch.arange(int(mask.sum()))[piece.asking][piece.queries] for piece in tiles])
-    assert asked.sort().values.tolist() == list(range(int(mask.sum())))
+    queries = torch.cat([torch.arange(int(mask.sum()))[one.query_rows][one.query_index] for one in tiles])
+    assert queries.sort().values.tolist() == list(range(int(mask.sum())))
 
 
 @pytest.mark.parametrize("architecture", [{}, *WINDOWS[::2], {"fusion": "gated", "attention_window": 1}])
@@ -418,7 +427,7 @@ def test_a_cache_goes_on_where_the_dialogue_was(architecture: dict) -> None:
         part = {name: values[:, first : first + length] for name, values in inputs.items()}
         parts.append(model(**part, cache=cache, output_attentions=True))
         first += length
-    assert cache.seen == 150
+    assert cache.past_length == 150
     torch.testing.assert_close(torch.cat([part.logits for part in parts], 1), whole.logits, atol=EXACT, rtol=0)
     kept = min(96, architecture.get("attention_window") or 96)
     weights = parts[-1].attentions[0]
@@ -460,14 +469,115 @@ def test_attentions_and_hidden_states_on_request() -> None:
     for weights in (*output.attentions, *output.audio_attentions, *output.visual_attentions):
         assert weights.shape == (2, 2, 4, 4)
         torch.testing.assert_close(weights[0].sum(-1), torch.ones(2, 4))
-        assert not weights[1, :, :2, 2:].any(), "nobody looks at padding"
+        assert not weights[1, :, :2, 2:].any(), "no attention to padding"
 
 
-def test_fusion_module_asks_with_text_and_takes_text() -> None:
+def test_what_is_returned_on_request_has_a_gradient() -> None:
+    """As the library promises of its models: hidden states and attentions can be used for explanations."""
+    model = build(tiny.config())
+    output = model(**tiny.inputs([4, 2]), output_attentions=True, output_hidden_states=True)
+    inner = [output.hidden_states[0], *output.attentions, *output.audio_attentions, *output.visual_attentions]
+    gradients = torch.autograd.grad(output.loss, inner)
+    assert all(gradient.abs().max() > 0 for gradient in gradients)
+
+
+def test_attentions_of_a_long_batch_are_those_of_its_dialogues(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = featured()
+    inputs = long_inputs([20, 30])
+    monkeypatch.setattr(attention, "ROWS_AT_ONCE", 10)
+    together = model(**inputs, output_attentions=True).attentions[0]
+    alone = model(**{name: values[1:] for name, values in inputs.items()}, output_attentions=True).attentions[0]
+    torch.testing.assert_close(together[1:], alone, atol=EXACT, rtol=0)
+
+
+FEATURES = {
+    "text": ("input_ids", "attention_mask", "pooling_mask"),
+    "audio": ("input_values", "audio_attention_mask"),
+    "visual": ("action_units", "action_units_mask", "face_areas"),
+}
+
+
+def get_features(model: M2FNetForEmotionClassification, modality: str, inputs: dict, **kwargs: object) -> object:
+    given = {name: inputs[name] for name in FEATURES[modality] if name in inputs}
+    with torch.no_grad():
+        return getattr(model.model, f"get_{modality}_features")(**given, **kwargs)
+
+
+@pytest.mark.parametrize("modality", ["text", "audio", "visual"])
+def test_features_come_as_the_library_gives_them(modality: str) -> None:
+    model = build(tiny.config(num_blocks=2))
+    inputs = tiny.inputs([3, 2])
+    inputs["action_units_mask"][1, 1] = inputs["attention_mask"][1, 1] = inputs["audio_attention_mask"][1, 1] = False
+    output = get_features(model, modality, inputs)
+    assert isinstance(output, BaseModelOutputWithPooling)
+    assert output.pooler_output.shape == (2, 3, model.config.feature_sizes[modality])
+    assert torch.equal(output.last_hidden_state, output.pooler_output)
+    assert not output.pooler_output[1, 1].any()
+    assert output.pooler_output[0].abs().min(-1).values.max() > 0
+    assert output.hidden_states is None
+    assert output.attentions is None
+    as_tuple = get_features(model, modality, inputs, return_dict=False)
+    assert isinstance(as_tuple, tuple)
+    assert torch.equal(as_tuple[0], output.pooler_output)
+    model.config.return_dict = False
+    assert isinstance(get_features(model, modality, inputs), tuple)
+
+    raw = {name: value for name, value in inputs.items() if name not in FEATURES[modality]}
+    known = output.pooler_output.any(-1)
+    cached = {f"{modality}_features": output.pooler_output, f"{modality}_features_mask": known}
+    model.config.return_dict = True
+    torch.testing.assert_close(logits(model, {**raw, **cached}), logits(model, inputs), atol=EXACT, rtol=0)
+
+
+@pytest.mark.parametrize("architecture", [{}, {"text": "bert", "audio": "layer"}, {"text": "roberta"}])
+@pytest.mark.parametrize("modality", ["text", "audio"])
+def test_features_come_with_their_encoders_layers_on_request(
+    monkeypatch: pytest.MonkeyPatch, modality: str, architecture: dict
+) -> None:
+    model = build(tiny.config(**architecture))
+    inputs = tiny.inputs([3, 2])
+    inputs["attention_mask"][0, 1] = inputs["audio_attention_mask"][0, 1] = True
+    inputs["pooling_mask"] = inputs["attention_mask"] & (torch.arange(9) % 2 == 0)
+    plain = get_features(model, modality, inputs)
+    output = get_features(model, modality, inputs, output_hidden_states=True, output_attentions=True)
+    torch.testing.assert_close(output.pooler_output, plain.pooler_output, atol=EXACT, rtol=0)
+    assert [tuple(one.shape) for one in output.hidden_states] == [(2, 3, 16)] * 3
+    mask = "attention_mask" if modality == "text" else "audio_attention_mask"
+    values = inputs[FEATURES[modality][0]][0, 1][inputs[mask][0, 1]]
+    encoder = getattr(model.model, f"{modality}_encoder")
+    encoder.config._attn_implementation = "eager"
+    with torch.no_grad():
+        alone = encoder(values.unsqueeze(0), output_hidden_states=True, output_attentions=True)
+    own = inputs["pooling_mask"][0, 1][inputs[mask][0, 1]] if modality == "text" else slice(None)
+    for layer, expected in zip(output.hidden_states, alone.hidden_states, strict=True):
+        torch.testing.assert_close(layer[0, 1], expected[0, own].mean(0), atol=EXACT, rtol=0)
+    for weights, expected in zip(output.attentions, alone.attentions, strict=True):
+        size = expected.shape[-1]
+        torch.testing.assert_close(weights[0, 1, :, :size, :size], expected[0], atol=EXACT, rtol=0)
+        assert not weights[0, 1, :, size:].any()
+    one = get_features(model, modality, inputs, output_hidden_states=(1,))
+    assert [layer is not None for layer in one.hidden_states] == [False, True, False]
+    model.config.output_hidden_states = True
+    assert len(get_features(model, modality, inputs).hidden_states) == 3
+
+    monkeypatch.setattr(encoders, "LONGEST_SOUND", 300)
+    monkeypatch.setattr(encoders, "longest_text", lambda _: 4)
+    in_pieces = get_features(model, modality, inputs, output_attentions=True)
+    assert output.attentions[0][0, 1, :, 0, -1].all()
+    assert not in_pieces.attentions[0][0, 1, :, 0, -1].any()
+    assert in_pieces.attentions[0][0, 1, :, 0, 0].all()
+
+
+def test_features_without_their_encoder_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"no audio encoder \(`audio_config` is None\)"):
+        build(tiny.config(audio=None)).model.get_audio_features(torch.zeros(1, 1, 900))
+
+
+def test_fusion_module_queries_with_text_and_takes_text() -> None:
     """Query and value are the text, the key is the other modality (paper, equations 8 to 10)."""
     model = build(tiny.config(visual=False))
     layer = model.model.fusion_layers[0]
-    tiles = tile(Rows(torch.ones(1, 3, dtype=torch.bool)), model.config, "sdpa")
+    tiles = tile(PackedBatch(torch.ones(1, 3, dtype=torch.bool)), model.config, "sdpa")
     text, audio = torch.randn(3, 16), torch.randn(3, 16)
     attention = layer.attentions["audio"]
     heads = [
@@ -482,7 +592,7 @@ def test_fusion_module_asks_with_text_and_takes_text() -> None:
 def test_dialogue_encoder_has_a_skip_connection_around_it() -> None:
     model = build(tiny.config())
     layer = model.model.modalities["text"].layers[0]
-    states, tiles = torch.randn(3, 16), tile(Rows(torch.ones(1, 3, dtype=torch.bool)), model.config, "sdpa")
+    states, tiles = torch.randn(3, 16), tile(PackedBatch(torch.ones(1, 3, dtype=torch.bool)), model.config, "sdpa")
     attended, _ = layer.attention(states, states, states, tiles[0])
     inner = layer.attention_norm(states + attended)
     gate, up = layer.feed_forward.gate(inner), layer.feed_forward.up(inner)
@@ -528,7 +638,7 @@ def test_micro_batches_hold_everything_once_and_little_padding() -> None:
         longest = max(lengths[index] for index in batch)
         assert len(batch) == 1 or longest * len(batch) <= 1000
         assert longest <= 150 or len(batch) == 1
-        assert sum(lengths[index] for index in batch) >= encoders.LEAST_FILL * longest * len(batch)
+        assert sum(lengths[index] for index in batch) >= LEAST_FILL * longest * len(batch)
     for batch in micro_batches(lengths, budget=1000, longest=None, equal=True):
         assert len({lengths[index] for index in batch}) == 1
 
@@ -603,6 +713,34 @@ def test_encoders_come_from_their_own_checkpoints(tmp_path: Path) -> None:
     again = M2FNetForEmotionClassification.from_pretrained(tmp_path / "whole")
     inputs = tiny.inputs([2])
     assert torch.equal(logits(again, inputs), logits(model.eval(), inputs))
+
+
+@pytest.mark.parametrize("pooling", ["learned", "area", "concat"])
+def test_the_visual_encoder_is_a_model_of_the_library(tmp_path: Path, pooling: str) -> None:
+    config = M2FNetVisualConfig(num_action_units=tiny.ACTION_UNITS, hidden_size=8, face_pooling=pooling, max_faces=2)
+    encoder = M2FNetVisualEncoder(config).eval()
+    random = torch.Generator().manual_seed(0)
+    faces, areas = torch.rand(4, 3, 2, 5, generator=random), torch.rand(4, 3, 2, generator=random)
+    mask = torch.rand(4, 3, 2, generator=random) > 0.4
+    mask[1] = False
+    expected = encoder(faces, mask, areas).last_hidden_state
+    assert expected.shape == (4, 3, 8)
+    assert torch.equal(expected.any(-1), mask.any(-1))
+    assert torch.equal(encoder(faces, mask, areas, return_dict=False)[0], expected)
+    assert encoder.get_input_embeddings().in_features == tiny.ACTION_UNITS
+    encoder.save_pretrained(tmp_path / "saved")
+    # As the version before saved what `m2fnet train-extractor` had made.
+    config.save_pretrained(tmp_path / "before")
+    save_file(encoder.state_dict(), tmp_path / "before" / "model.safetensors", metadata={"format": "pt"})
+    for folder in ("saved", "before"):
+        for model_class in (M2FNetVisualEncoder, AutoModel):
+            again = model_class.from_pretrained(tmp_path / folder)
+            assert type(again) is M2FNetVisualEncoder
+            assert torch.equal(again(faces, mask, areas).last_hidden_state, expected)
+        model = M2FNetForEmotionClassification.from_encoders(visual=str(tmp_path / folder), hidden_size=16)
+        assert torch.equal(model.model.visual_encoder(faces, mask, areas).last_hidden_state, expected)
+        model.save_pretrained(tmp_path / "whole")
+        assert str(tmp_path) not in (tmp_path / "whole" / "config.json").read_text()
 
 
 def test_unused_poolers_are_not_built(tmp_path: Path) -> None:

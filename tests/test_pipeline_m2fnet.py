@@ -1,8 +1,13 @@
+import inspect
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny
+import torch
+from torch.utils.data import Dataset
 from transformers import AutoModelForTokenClassification, AutoProcessor, pipeline
 
 from m2fnet_hf import Dialogue, M2FNetForEmotionClassification, MultimodalEmotionPipeline
@@ -142,3 +147,111 @@ def test_a_call_changes_what_the_pipeline_was_made_with(tiny_checkpoint: Path) -
     assert (answer["modalities"], len(answer["scores"])) == (["text"], 2)
     (answer,) = pipe(tiny.dialogue(1), modalities=None, top_k=3)
     assert (answer["modalities"], len(answer["scores"])) == (["text", "audio", "visual"], 3)
+
+
+def test_words_are_a_dialogue(pipe: MultimodalEmotionPipeline) -> None:
+    said = ["yes yes", "what now", "go home"]
+    assert pipe(said) == pipe([{"text": text} for text in said])
+    assert pipe(tuple(said)) == pipe([said[0], {"text": said[1]}, said[2]]) == pipe(said)
+    assert pipe(said[0]) == pipe([said[0]]) == pipe.predict(said[:1])
+    assert [answer["text"] for answer in pipe([said, said[:1]])[1]] == said[:1]
+    for one in ("Mr. Green", "What? No.", "Wait...", "it is 3.5", "yes/no", "a: b", "He said: see http://x.org"):
+        assert pipe(one)[0]["text"] == one
+
+
+def test_what_is_named_like_a_file_is_one(
+    pipe: MultimodalEmotionPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("missing.mp4", "a missing talk.WAV", "missing.srt", "/nowhere/missing"):
+        with pytest.raises((FileNotFoundError, ValueError), match="missing"):
+            pipe(name)
+    with pytest.raises(FileNotFoundError, match=r"none at missing\.mp4"):
+        pipe("missing.mp4")
+    with pytest.raises(OSError, match="must be a file that can be fetched"):
+        pipe("http://127.0.0.1:9/talk")
+    monkeypatch.chdir(tmp_path)
+    Path("yes").write_text("no transcript")
+    with pytest.raises(ValueError, match="yes"):
+        pipe("yes")
+
+
+@pytest.mark.parametrize(
+    "mixed",
+    [
+        [{"text": "a"}, {"recording": "a.mp4"}],
+        [{"video": "a.mp4"}, {"recording": "a.mp4"}],
+        ["a", "talk.srt"],
+        ["a", ["b"]],
+        [{"text": "a"}, Dialogue([{"text": "a"}])],
+    ],
+)
+def test_utterances_and_dialogues_in_one_list_are_refused(pipe: MultimodalEmotionPipeline, mixed: list) -> None:
+    with pytest.raises(ValueError, match="found 1 utterances and 1 of the others"):
+        pipe(mixed)
+
+
+def test_a_whole_file_is_no_video(pipe: MultimodalEmotionPipeline) -> None:
+    for source in ({"video": "a.mp4", "transcript": "a.srt"}, {"video": "a.mp4", "utterances": [{"text": "a"}]}):
+        for given in (source, [source]):
+            with pytest.raises(ValueError, match="is a `recording`, found it as `video`"):
+                pipe(given)
+
+
+class Words(Dataset):
+    words = ("yes yes", "what now", "go home", "never")
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __getitem__(self, index: int) -> str:
+        return self.words[index]
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_data_sets_and_generators_give_a_list_for_each(pipe: MultimodalEmotionPipeline, num_workers: int) -> None:
+    expected = [pipe(text) for text in Words.words]
+
+    def generated() -> Iterator[str]:
+        yield from Words.words
+
+    for source in (Words(), generated(), iter(Words.words), map(str, Words.words)):
+        answers = list(pipe(source, batch_size=3, num_workers=num_workers))
+        assert [[one["text"] for one in answer] for answer in answers] == [[text] for text in Words.words]
+        for answer, other in zip(answers, expected, strict=True):
+            assert scores(answer)[0] == pytest.approx(scores(other)[0], abs=1e-5)
+
+
+def test_it_is_built_in_every_way(tiny_checkpoint: Path) -> None:
+    class Mine(MultimodalEmotionPipeline):
+        pass
+
+    said = ["yes", "no"]
+    expected = pipeline(TASK, model=str(tiny_checkpoint), device="cpu")(said)
+    for pipe in (
+        pipeline(TASK, model=tiny_checkpoint, device="cpu"),
+        pipeline(TASK, model=str(tiny_checkpoint), device="cpu", pipeline_class=Mine),
+        pipeline(TASK, model=str(tiny_checkpoint), device="cpu", batch_size=2, num_workers=1),
+        Mine.from_pretrained(tiny_checkpoint, device="cpu"),
+    ):
+        assert pipe(said) == expected
+        assert list(inspect.signature(pipe.__call__).parameters) == ["inputs", "kwargs"]  # as the library iterates
+        assert pipe.dtype == torch.float32
+    assert (type(pipe), pipeline(TASK, model=tiny_checkpoint, batch_size=2)._batch_size) == (Mine, 2)
+    assert MultimodalEmotionPipeline.from_pretrained(device="cpu")("Great!")[0]["modalities"] == ["text"]
+
+
+def test_problems_are_told_or_warned_of(pipe: MultimodalEmotionPipeline, tmp_path: Path) -> None:
+    broken = tmp_path / "talk.mp4"
+    broken.write_bytes(b"no video")
+    sources = [{"recording": broken, "utterances": [{"text": "yes"}]}] * 3
+    said: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        answers = pipe(sources, faces="none", cache=False, on_problem=said.append)
+        list(pipe((one for one in sources), faces="none", cache=False, on_problem=said.append, num_workers=2))
+    assert len(answers) == 3
+    assert len(said) == 2, "once for each call, also from other processes"
+    assert all("talk.mp4" in sentence for sentence in said)
+    with pytest.warns(UserWarning, match="talk.mp4") as caught:
+        pipe(sources, faces="none", cache=False)
+    assert len(caught) == 1

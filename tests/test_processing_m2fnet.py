@@ -1,11 +1,14 @@
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny
 import torch
+from transformers import Wav2Vec2FeatureExtractor
 
-from m2fnet_hf import Dialogue, M2FNetProcessor, Utterance
+from m2fnet_hf import AUFeatureExtractor, Dialogue, M2FNetForEmotionClassification, M2FNetProcessor, Utterance
+from m2fnet_hf.processing_m2fnet import TENSORS, M2FNetProcessorKwargs
 
 TALK = [
     {"speaker": "Ann", "text": "yes yes"},
@@ -108,7 +111,7 @@ def test_every_form_gives_the_same_tensors(processor: M2FNetProcessor) -> None:
     ]
     first, *others = [processor(form) for form in forms]
     read = ("input_ids", "input_values", "action_units", "action_units_mask", "utterance_mask", "speaker_ids")
-    assert set(read) < set(first) < set(processor.model_input_names)
+    assert set(read) < set(first) < set(TENSORS)
     assert not any(name.startswith(("face", "appearance")) or "features" in name for name in first)
     for other in others:
         assert set(other) == set(first)
@@ -212,3 +215,93 @@ def test_utterances_without_text_do_not_stop_their_neighbours(processor: M2FNetP
     batch = processor([Utterance(text="yes"), silent, Utterance(text="no")], context=context)
     decode = processor.tokenizer.decode
     assert decode(batch["input_ids"][0, 2][batch["attention_mask"][0, 2]]) == "<s>yes</s></s>no</s>"
+
+
+SOUNDS = [np.random.default_rng(seed).standard_normal(2_000 + 500 * seed) for seed in range(2)]
+
+
+def test_the_librarys_own_call_gives_one_dialogue(processor: M2FNetProcessor) -> None:
+    texts = ["what now", "go home now"]
+    rows = processor(text=texts, audio=SOUNDS, sampling_rate=16_000)
+    assert set(rows) == set(processor.model_input_names)
+    pairs = zip(texts, SOUNDS, strict=True)
+    whole = processor([{"text": text, "audio": sound, "sampling_rate": 16_000} for text, sound in pairs])
+    for name, tensor in rows.items():
+        expected = whole[name] if name in ("utterance_mask", "speaker_ids") else whole[name][0]
+        assert torch.equal(tensor, expected.to(tensor.dtype)), name
+    model = M2FNetForEmotionClassification(tiny.config()).eval()
+    with torch.no_grad():
+        logits = model(**rows).logits
+        assert logits.shape[:2] == (1, 2)
+        assert torch.equal(logits, model(**whole).logits)
+
+
+def test_each_part_of_the_librarys_call_is_what_the_library_gives(processor: M2FNetProcessor) -> None:
+    words = " go home  "
+    tokens, ours = processor.tokenizer(words, return_tensors="pt"), processor(text=words)
+    assert torch.equal(ours["input_ids"], tokens["input_ids"])
+    assert torch.equal(ours["attention_mask"], tokens["attention_mask"])
+    for masked in (False, True):
+        extractor = Wav2Vec2FeatureExtractor(return_attention_mask=masked)
+        heard = extractor(SOUNDS[:1], sampling_rate=16_000, return_tensors="pt")
+        given = M2FNetProcessor(processor.tokenizer, extractor)(audio=SOUNDS[:1], sampling_rate=16_000)
+        for name, tensor in heard.items():
+            torch.testing.assert_close(given[name], tensor)
+
+
+def test_the_librarys_call_pads_as_it_is_asked(processor: M2FNetProcessor) -> None:
+    def width(**settings: object) -> int:
+        return processor(text=["what now", "go"], **settings)["input_ids"].shape[1]
+
+    longest = width()
+    assert longest == width(padding=True) == width(padding="longest", max_length=30) < 30
+    assert width(padding="max_length", max_length=30) == 30
+    assert width(text_kwargs={"padding": "max_length", "max_length": 40}) == 40
+    assert width(padding="max_length") == processor.max_length
+    tokenizer = tiny.tokenizer()
+    tokenizer.init_kwargs |= {"padding": "max_length", "max_length": 50}
+    assert M2FNetProcessor(tokenizer)(text="go")["input_ids"].shape == (1, 50)
+    with pytest.raises(ValueError, match="padding was passed two times"):
+        processor(text="go", padding="max_length", text_kwargs={"padding": "do_not_pad"})
+
+
+def test_the_librarys_call_takes_one_sound_or_several(processor: M2FNetProcessor) -> None:
+    sound = SOUNDS[0]
+    first = processor(audio=sound, sampling_rate=16_000)["input_values"]
+    for form in ([sound], sound.tolist(), torch.from_numpy(sound), sound[None]):
+        assert torch.equal(processor(audio=form, sampling_rate=16_000)["input_values"], first)
+    mixed = processor(text=["go", None], audio=[None, sound], sampling_rate=16_000)
+    assert mixed["attention_mask"].any(-1).tolist() == [True, False]
+    assert mixed["audio_attention_mask"].any(-1).tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({}, ValueError, "found nothing"),
+        ({"dialogues": [{"text": "a"}], "text": "a"}, ValueError, "found both"),
+        ({"text": ["a", "b"], "audio": [np.zeros(500)]}, ValueError, "found 2 and 1"),
+        ({"text": "a", "truncation": True}, TypeError, "no setting truncation"),
+        ({"dialogues": [{"text": "a"}], "padding": "max_length"}, TypeError, "no setting padding"),
+    ],
+)
+def test_a_bad_call_is_named(processor: M2FNetProcessor, given: dict, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        processor(**given)
+
+
+def test_parts_of_the_faces_are_loaded_from_their_settings(tmp_path: Path) -> None:
+    assert M2FNetProcessor.get_attributes() == ["tokenizer", "feature_extractor"]
+    assert M2FNetProcessor(au_feature_extractor={"num_action_units": 7}).au_feature_extractor.num_action_units == 7
+    tiny.processor().save_pretrained(tmp_path)
+    other = M2FNetProcessor.from_pretrained(tmp_path, au_feature_extractor=AUFeatureExtractor(7))
+    assert other.au_feature_extractor.num_action_units == 7
+    assert M2FNetProcessor.valid_processor_kwargs is M2FNetProcessorKwargs
+
+
+def test_a_long_dialogue_takes_no_time(processor: M2FNetProcessor) -> None:
+    talk = [{"text": "go", "speaker": f"S{number % 9}", "start": number, "end": number + 1} for number in range(10_000)]
+    start = time.process_time()
+    batch = processor(talk, context="past", past_utterances=1)
+    assert time.process_time() - start < 20
+    assert batch["speaker_ids"][0, -1] == 9_999 % 9

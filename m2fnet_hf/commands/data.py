@@ -21,7 +21,7 @@ def add_data(parser: argparse.ArgumentParser, features: bool = True) -> None:
         sources.add_argument("--features", type=Path, metavar="FOLDER", help="what `m2fnet extract` wrote")
     parser.add_argument("--target", metavar="NAME", help="what is predicted: emotion (default), sentiment (MELD), ...")
     parser.add_argument(
-        "--report-split", type=int, metavar="SEED", help="split all dialogues anew, 60/15/25 %% as in the report"
+        "--report-split", type=int, metavar="SEED", help="split all dialogues again, 60/15/25 %% as in the report"
     )
 
 
@@ -64,7 +64,7 @@ def read_splits(options: argparse.Namespace, *names: str) -> "dict[str, Sequence
 
         store = open_features(options.features)
         splits = {split: store.dialogues(split) for split in store.splits}
-    return splits if options.report_split is None else _split_anew(splits, options.report_split)
+    return splits if options.report_split is None else _split_again(splits, options.report_split)
 
 
 def split_of(splits: "dict[str, Sequence[Dialogue]]", name: str) -> "Sequence[Dialogue]":
@@ -75,12 +75,13 @@ def split_of(splits: "dict[str, Sequence[Dialogue]]", name: str) -> "Sequence[Di
     """
     if not splits.get(name):
         raise ValueError(
-            f"The data must have a split {name}, found {', '.join(splits)}; add it, or split anew with --report-split."
+            f"The data must have a split {name}, found {', '.join(splits)}; add it, or split all dialogues again with "
+            "--report-split."
         )
     return splits[name]
 
 
-def _split_anew(splits: "dict[str, Sequence[Dialogue]]", seed: int) -> "dict[str, Sequence[Dialogue]]":
+def _split_again(splits: "dict[str, Sequence[Dialogue]]", seed: int) -> "dict[str, Sequence[Dialogue]]":
     from ..data.splits import split_dialogues
 
     # MELD counts the dialogues of each split from 0.

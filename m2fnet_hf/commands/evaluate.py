@@ -6,59 +6,73 @@ from typing import Any
 
 from ..hub.load import add_model, load_pipeline
 from ..registration import DEFAULT_CHECKPOINT
-from ..utils.console import progress, remarks, write_json
+from ..utils.console import progress, remarks, show
+from ..utils.files import write_json
 from .data import add_data, dataset_name, read_splits, split_of
 from .train import TRAIN_EXTRA
+
+EVALUATE = (
+    "Compare a model's labels with those of a data set: F1 and accuracy with bootstrap intervals over dialogues, "
+    "calibration, and the same by speaker, by position and by which modalities were there."
+)
+CALIBRATE = (
+    "Fit one temperature that divides the model's logits, so that its probabilities say how often it is right. Labels "
+    "stay as they are."
+)
 
 
 def add(commands: Any) -> None:
     """Add the two commands."""
-    evaluate = commands.add_parser("evaluate", help="measure a model")
+    evaluate = commands.add_parser("evaluate", help="measure a model", description=EVALUATE)
     add_data(evaluate)
-    evaluate.add_argument("--split", choices=("train", "dev", "test"), default="test", help="default: test")
-    evaluate.add_argument("--output", type=Path, metavar="FILE", help="write the figures to this JSON file")
+    evaluate.add_argument(
+        "--split", choices=("train", "dev", "test"), default="test", help="which part of the data (test)"
+    )
+    evaluate.add_argument("--output", type=Path, metavar="FILE", help="write the metrics to this JSON file")
     evaluate.add_argument("--predictions", type=Path, metavar="FILE", help="write each prediction, as JSON lines")
-    evaluate.add_argument("--figures", type=Path, metavar="FOLDER", help="draw the figures there")
+    evaluate.add_argument("--figures", type=Path, metavar="FOLDER", help="draw pictures of the metrics there")
     add_model(evaluate)
     evaluate.set_defaults(command=_evaluate)
 
-    calibrate = commands.add_parser("calibrate", help="fit a model's temperature on dev and store it in the model")
+    calibrate = commands.add_parser(
+        "calibrate", help="fit a model's temperature on dev and store it in the model", description=CALIBRATE
+    )
     add_data(calibrate)
     calibrate.add_argument("--model", type=Path, required=True, metavar="FOLDER", help="the model that is changed")
-    calibrate.add_argument("--output", type=Path, metavar="FILE", help="write the figures to this JSON file")
+    calibrate.add_argument("--output", type=Path, metavar="FILE", help="write the metrics to this JSON file")
     calibrate.set_defaults(command=_calibrate)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
     from ..hub.run_files import weights_sha256
-    from ..reports.console_tables import figures_table, show
+    from ..reports.console_tables import metrics_table
 
     try:
-        from ..evaluation.evaluate import figures_of
-        from ..evaluation.predictions import Predictions
-        from ..evaluation.utterance_predictions import predict_records, tee_records
+        from ..evaluation.columns import PredictionColumns
+        from ..evaluation.evaluate import compute_metrics
+        from ..evaluation.predictions import predict_utterances, tee_predictions
     except ImportError as error:
         raise ImportError(f"Evaluation needs {error.name}: {TRAIN_EXTRA}") from None
     with remarks():
         dialogues = split_of(read_splits(options, options.split), options.split)
         pipe = load_pipeline(options.model, batch_size=8)
-        records = predict_records(pipe, dialogues, progress)
+        records = predict_utterances(pipe, dialogues, progress)
         if options.predictions is not None:
-            records = tee_records(records, options.predictions)
-        predictions = Predictions(records)
-    figures = figures_of(predictions)
+            records = tee_predictions(records, options.predictions)
+        predictions = PredictionColumns(records)
+    metrics = compute_metrics(predictions)
     model = options.model or DEFAULT_CHECKPOINT.name
-    results = {"model": model, "dataset": dataset_name(options), "split": options.split, **figures}
+    results = {"model": model, "dataset": dataset_name(options), "split": options.split, **metrics}
     folder = Path(options.model or DEFAULT_CHECKPOINT)
     if folder.is_dir():
         results["weights"] = weights_sha256(folder)
-    show(figures_table(results))
+    show(metrics_table(results))
     if options.output is not None:
         write_json(results, options.output)
     if options.figures is not None:
-        from ..reports.plots import write_figures
+        from ..reports.plots import write_plots
 
-        write_figures(results, options.figures)
+        write_plots(results, options.figures)
 
 
 def _calibrate(options: argparse.Namespace) -> None:

@@ -14,13 +14,22 @@ BATCH_SIZE = 8
 # Utterances of each dialogue of a batch on which the time is taken.
 TIMED = (8, 8, 8, 8)
 
+DESCRIPTION = (
+    "Write a model and its processor for onnxruntime, in single precision or with its encoders in 8 bits; "
+    "`m2fnet predict --model FOLDER` runs them."
+)
+
 
 def add(commands: Any) -> None:
     """Add the command."""
-    export = commands.add_parser("export", help="write a model as ONNX graphs, which onnxruntime runs")
-    export.add_argument("format", choices=("onnx",))
+    export = commands.add_parser(
+        "export", help="write a model as ONNX graphs, which onnxruntime runs", description=DESCRIPTION
+    )
+    export.add_argument("format", choices=("onnx",), help="of the exported model")
     add_model(export)
-    export.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="new or empty")
+    export.add_argument(
+        "--output", type=Path, required=True, metavar="FOLDER", help="a new or empty folder for the graphs"
+    )
     export.add_argument("--int8", action="store_true", help="round the weights of text and sound encoders to 8 bits")
     export.add_argument("--meld", type=Path, metavar="FOLDER", help="measure on MELD what --int8 costs")
     export.add_argument("--split", choices=("train", "dev", "test"), default="dev", help="of MELD; default: dev")
@@ -68,10 +77,10 @@ def _compare_on_meld(options: argparse.Namespace, pipes: dict[str, Any]) -> None
     from ..evaluation.evaluate import compare_labels
 
     dialogues = read_meld(options.meld, names=(options.split,))[options.split]
-    for name, figures in compare_labels(pipes, dialogues, progress).items():
+    for name, metrics in compare_labels(pipes, dialogues, progress).items():
         print(
-            f"MELD {options.split}, {name}: weighted F1 {100 * figures['weighted_f1']:.2f}, "
-            f"{100 * figures['agreement']:.1f} % of the labels of single precision"
+            f"MELD {options.split}, {name}: weighted F1 {100 * metrics['weighted_f1']:.2f}, "
+            f"{100 * metrics['agreement']:.1f} % of the labels of single precision"
         )
 
 

@@ -7,13 +7,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..dialogue_m2fnet import EmotionPrediction
 from ..hub.load import add_model, load_pipeline, model_name
 from ..utils.console import remarks, say
+
+DESCRIPTION = (
+    "Play a conversation and label each utterance when it was said. A causal model's labels stay, those of others may "
+    "change with what follows. Ctrl-C ends it and keeps what was labelled."
+)
 
 
 def add(commands: Any) -> None:
     """Add the command."""
-    live = commands.add_parser("live", help="label the utterances of a conversation as it is played")
+    live = commands.add_parser(
+        "live", help="label the utterances of a conversation as it is played", description=DESCRIPTION
+    )
     live.add_argument("source", help="recording, or transcript without one: path or URL")
     live.add_argument("--transcript", metavar="FILE", help="of the recording: SRT, VTT, csv or JSON, path or URL")
     add_model(live)
@@ -29,8 +37,8 @@ def _live(options: argparse.Namespace) -> None:
     from ..recordings.open import open_source
     from ..reports.console_tables import reads_only
 
-    source = {"video": options.source, "transcript": options.transcript} if options.transcript else options.source
-    predictions: list[dict[str, Any]] = []
+    source = {"recording": options.source, "transcript": options.transcript} if options.transcript else options.source
+    predictions: list[EmotionPrediction] = []
     is_stopped = False
     with remarks() as said:
         dialogue, recording = open_source(source)
@@ -40,7 +48,7 @@ def _live(options: argparse.Namespace) -> None:
             print(f"{note}\n", flush=True)
         with _growing() as show:
             try:
-                for position, prediction in live(pipe, _arriving(options, pipe, dialogue, recording)):
+                for position, prediction in live(pipe, _arriving(options, pipe, dialogue, recording, said)):
                     predictions[position : position + 1] = [prediction]
                     show(predictions, position)
             except KeyboardInterrupt:
@@ -51,36 +59,44 @@ def _live(options: argparse.Namespace) -> None:
         _write(options, pipe.model.config, predictions, recording, said)
 
 
-def _arriving(options: argparse.Namespace, pipe: Any, dialogue: Any, recording: Path | None) -> Iterable[Any]:
-    """The utterances as they are said, each with what its recording shows and sounds like."""
+def _arriving(
+    options: argparse.Namespace, pipe: Any, dialogue: Any, recording: Path | None, problems: list[str]
+) -> Iterable[Any]:
+    """The utterances as they are said, each with its sound and faces."""
     from ..online.live import in_real_time
 
     utterances = in_real_time(dialogue, options.speed)
     if recording is None:
-        return utterances
-    from ..recordings.build_reader import observer_for
-    from ..recordings.streaming_reader import Watcher
+        yield from utterances
+        return
+    from ..recordings.build_reader import build_reader
+    from ..recordings.streaming_reader import StreamingReader
 
-    observer = observer_for(pipe.model, pipe.processor, faces=options.faces, frame_rate=options.frame_rate)
-    return map(Watcher(observer, dialogue, recording), utterances)
+    reader = build_reader(pipe.model, pipe.processor, faces=options.faces, frame_rate=options.frame_rate)
+    streaming = StreamingReader(reader, dialogue, recording)
+    for utterance in utterances:
+        read, found = streaming(utterance)
+        problems += found
+        yield read
 
 
 @contextmanager
-def _growing() -> Iterator[Callable[[Sequence[dict[str, Any]], int], None]]:
+def _growing() -> Iterator[Callable[[Sequence[EmotionPrediction], int], None]]:
     """A table that grows, in a terminal as high as it is; elsewhere a line for each prediction."""
     from rich.console import Console
     from rich.live import Live
 
-    from ..reports.console_tables import prediction_table, show
+    from ..reports.console_tables import prediction_table
+    from ..utils.console import show
 
     console = Console()
     if not console.is_terminal:
         yield lambda predictions, position: print(_line(predictions[position]), flush=True)
         return
-    shown: Sequence[dict[str, Any]] = []
+    shown: Sequence[EmotionPrediction] = []
     with Live(console=console, transient=True) as screen:
 
-        def update(predictions: Sequence[dict[str, Any]], _: int) -> None:
+        def update(predictions: Sequence[EmotionPrediction], _: int) -> None:
             nonlocal shown
             shown = predictions
             screen.update(prediction_table(predictions[-max(1, console.height - 3) :]), refresh=True)
@@ -89,8 +105,8 @@ def _growing() -> Iterator[Callable[[Sequence[dict[str, Any]], int], None]]:
     show(prediction_table(shown))
 
 
-def _line(prediction: dict[str, Any]) -> str:
-    from ..reports.console_tables import span
+def _line(prediction: EmotionPrediction) -> str:
+    from ..utils.times import span
 
     words = (
         span(prediction["start"], prediction["end"]),
@@ -104,7 +120,7 @@ def _line(prediction: dict[str, Any]) -> str:
 def _write(
     options: argparse.Namespace,
     config: Any,
-    predictions: Sequence[dict[str, Any]],
+    predictions: Sequence[EmotionPrediction],
     recording: Path | None,
     said: Sequence[str],
 ) -> None:
@@ -114,6 +130,6 @@ def _write(
     source = Path(options.transcript or options.source)
     result = build_result(predictions, config, model_name(options.model), source.name, said)
     if recording is not None:
-        result["video"] = Path(os.path.relpath(recording, options.output)).as_posix()
+        result["recording"] = Path(os.path.relpath(recording, options.output)).as_posix()
     (written,) = write_reports(result, options.output, (recording or source).stem, ["json"])
     print(f"\nWritten to {written}")

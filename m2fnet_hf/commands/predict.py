@@ -7,12 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from ..hub.load import add_model, load_pipeline, model_name
-from ..utils.console import progress, remarks, say
+from ..utils.console import progress, remarks, say, show
+
+PREDICT = (
+    "Label each utterance of a recording with its emotion. What is said comes from a transcript or from speech "
+    "recognition; a transcript alone is enough. What cannot be read is left out, counted and named on standard error; "
+    "the status is 1 where no prediction could be made."
+)
+ANNOTATE = "Draw the predictions of `m2fnet predict --output` into a copy of their video, as subtitles and face boxes."
 
 
 def add(commands: Any) -> None:
     """Add the two commands."""
-    predict = commands.add_parser("predict", help="label the utterances of a conversation")
+    predict = commands.add_parser("predict", help="label the utterances of a conversation", description=PREDICT)
     predict.add_argument("source", help="recording, or transcript without one: path or URL")
     predict.add_argument(
         "--transcript", metavar="FILE", help="of the recording: subtitles, csv, text, JSON, ELAN, Praat"
@@ -23,22 +30,25 @@ def add(commands: Any) -> None:
     predict.add_argument(
         "--report", metavar="KIND,...", help="json (default), csv, srt, vtt, eaf (ELAN), png (timeline), html, or all"
     )
-    predict.add_argument("--annotate", action="store_true", help="also draw the predictions into a copy of the video")
+    predict.add_argument("--annotate", action="store_true", help="also draw the predictions into a copy of it")
     predict.add_argument("--faces", metavar="NAME", help="pyfeat, pyfeat-v2, opencv, a csv or npz file, or none")
     predict.add_argument("--frame-rate", type=float, default=2.0, metavar="N", help="frames looked at a second (2)")
     predict.add_argument("--cache", default=True, metavar="FOLDER", help="keep there what was measured of recordings")
     predict.add_argument("--no-cache", dest="cache", action="store_false", help="keep nothing")
     predict.set_defaults(command=_predict, parser=predict)
 
-    annotate = commands.add_parser("annotate", help="draw predictions into a copy of their video")
+    annotate = commands.add_parser(
+        "annotate", help="draw predictions into a copy of their recording", description=ANNOTATE
+    )
     annotate.add_argument("result", type=Path, help="JSON file that `m2fnet predict` wrote")
-    annotate.add_argument("--video", type=Path, metavar="FILE", help="default: the one that the file names")
+    annotate.add_argument("--recording", type=Path, metavar="FILE", help="default: the one that the file names")
+    annotate.add_argument("--video", type=Path, dest="recording", help=argparse.SUPPRESS)  # its former name
     annotate.add_argument("--output", type=Path, metavar="FILE", help="default: beside the JSON file")
     annotate.set_defaults(command=_annotate)
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from ..reports.console_tables import prediction_table, show
+    from ..reports.console_tables import prediction_table
     from ..reports.result import build_result, summary
 
     transcript, recording = _inputs(options)
@@ -54,6 +64,7 @@ def _predict(options: argparse.Namespace) -> None:
             frame_rate=options.frame_rate,
             cache=options.cache,
             progress=progress,
+            on_problem=said.append,
             return_faces=recording is not None,
         )
     result = build_result(
@@ -91,10 +102,10 @@ def _opened(options: argparse.Namespace, transcript: Any, recording: Any) -> Any
     from ..recordings.open import open_source
 
     if transcript is None:
-        return {"video": recording}
-    source = transcript if recording is None else {"video": recording, "transcript": transcript}
+        return {"recording": recording}
+    source = transcript if recording is None else {"recording": recording, "transcript": transcript}
     dialogue, _ = open_source(source, cache=open_cache(options.cache))
-    return dialogue if recording is None else {"video": recording, "utterances": list(dialogue), "id": dialogue.id}
+    return dialogue if recording is None else {"recording": recording, "utterances": list(dialogue), "id": dialogue.id}
 
 
 def _reports(options: argparse.Namespace) -> Any:
@@ -122,7 +133,7 @@ def _write_result(options: argparse.Namespace, result: dict[str, Any], recording
     from ..reports.writers import write_reports
 
     if recording is not None:
-        result["video"] = Path(os.path.relpath(recording, options.output)).as_posix()
+        result["recording"] = Path(os.path.relpath(recording, options.output)).as_posix()
     with remarks():
         written = write_reports(result, options.output, stem, _reports(options), video=recording)
         if options.annotate:
@@ -137,17 +148,20 @@ def _write_result(options: argparse.Namespace, result: dict[str, Any], recording
 
 def _annotate(options: argparse.Namespace) -> None:
     result = _read_result(options.result)
-    if options.video is None and result.get("video") is None:
-        raise ValueError(f"{options.result} names no video, expected one to draw in; name it with --video.")
+    if options.recording is None and result["recording"] is None:
+        raise ValueError(f"{options.result} names no recording, expected one to draw in; name it with --recording.")
     output = options.output or options.result.with_suffix(".annotated.mp4")
     with remarks():
-        _draw(options.video or options.result.parent / result["video"], result, output)
+        _draw(options.recording or options.result.parent / result["recording"], result, output)
     print(f"Written to {output}")
 
 
 def _read_result(path: Path) -> dict[str, Any]:
+    from ..reports.result import recording_of
+
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
+        result["recording"] = recording_of(result)
         needed = ("start", "end", "speaker", "text", "label", "score")
         if not result["labels"] or not all(name in one for one in result["utterances"] for name in needed):
             raise ValueError(f"an utterance without one of {', '.join(needed)}")

@@ -7,10 +7,15 @@ from typing import Any
 
 from ..utils.console import remarks
 
+DESCRIPTION = (
+    "Upload a run with its processor, code, results and a card that is rendered from them; `--output` writes the same "
+    "to a folder instead."
+)
+
 
 def add(commands: Any) -> None:
     """Add the command."""
-    push = commands.add_parser("push", help="publish a run on the Hugging Face Hub")
+    push = commands.add_parser("push", help="publish a run on the Hugging Face Hub", description=DESCRIPTION)
     push.add_argument("run", type=Path, help="folder that `m2fnet train` wrote")
     push.add_argument("repo", metavar="ORG/NAME", help="the model's name on the Hub; made where it does not exist")
     push.add_argument("--private", action="store_true", default=None, help="make a private one")

@@ -1,4 +1,4 @@
-"""`m2fnet extract | train | train-extractor | search | ablate`: from a data set to models and figures."""
+"""`m2fnet extract | train | train-extractor | search | ablate`: from a data set to models and metrics."""
 
 import argparse
 from collections.abc import Callable
@@ -7,8 +7,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..utils.console import progress, remarks, say
+from ..utils.console import progress, remarks, say, show
 from .data import add_data, dataset_name, read_splits, split_of
+from .presets import preset
 
 TRAIN_EXTRA = "pip install 'm2fnet-hf[train]'"
 
@@ -16,35 +17,82 @@ TRAIN_EXTRA = "pip install 'm2fnet-hf[train]'"
 def add(commands: Any) -> None:
     """Add the commands."""
     extract = _command(
-        commands, "extract", "run encoders and face stage over a data set once", _extract, features=False
+        commands,
+        "extract",
+        "run encoders and face stage over a data set once",
+        "Store what the frozen encoders and the face stage give for every utterance of a data set, for `m2fnet train "
+        "--features`. An interrupted run goes on; on several processes start it with torchrun.",
+        _extract,
+        features=False,
     )
     extract.add_argument("--faces", metavar="NAME", help="as for predict; default: the backend that the model names")
     extract.add_argument("--frame-rate", type=float, default=2.0, metavar="N", help="frames looked at a second (2)")
     extract.add_argument("--half", action="store_true", help="store half precision")
 
-    _command(commands, "train", "train a model", _train)
+    _command(
+        commands,
+        "train",
+        "train a model",
+        "Train a model on the train split and keep its best epoch on dev. An interrupted run goes on where it was; on "
+        "several processes start it with torchrun.",
+        _train,
+    )
 
-    extractor = _command(commands, "train-extractor", "train one encoder by the triplet loss", _train_extractor)
-    extractor.add_argument("--modality", choices=("text", "audio", "visual"), required=True)
+    extractor = _command(
+        commands,
+        "train-extractor",
+        "train one encoder by the triplet loss",
+        "Train the encoder of one modality on single utterances, by the paper's triplet loss, before the fusion.",
+        _train_extractor,
+    )
+    extractor.add_argument(
+        "--modality", choices=("text", "audio", "visual"), required=True, help="whose encoder is trained"
+    )
 
-    search = _command(commands, "search", "search for better settings on dev", _search)
-    search.add_argument("--space", type=Path, required=True, metavar="YAML", help="m2fnet_hf/configs/search.yaml")
-    search.add_argument("--trials", type=int, default=20, metavar="N", help="in all (20)")
+    search = _command(
+        commands,
+        "search",
+        "search for better settings on dev",
+        "Train with settings out of a space, as Optuna proposes them, and write the run of the best ones on dev.",
+        _search,
+    )
+    search.add_argument(
+        "--space",
+        type=preset,
+        default="search",
+        metavar="SPACE",
+        help="YAML file or preset (search): bounds by setting",
+    )
+    search.add_argument("--trials", type=int, default=20, metavar="N", help="settings that are tried, in all (20)")
     search.add_argument("--seed", type=int, default=0, metavar="N", help="of the choice of settings (0)")
 
-    ablate = _command(commands, "ablate", "measure what each part contributes", _ablate)
+    ablate = _command(
+        commands,
+        "ablate",
+        "measure what each part contributes",
+        "Train each variant of a run with several seeds, and set their scores on test side by side.",
+        _ablate,
+    )
     ablate.add_argument(
-        "--grid", type=Path, metavar="YAML", help="default: the paper's tables; m2fnet_hf/configs/ablation.yaml"
+        "--grid",
+        type=preset,
+        metavar="GRID",
+        help="YAML file or preset (ablation): the variants; default: the paper's tables as far as the run reads",
     )
     ablate.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each row (3)")
     ablate.add_argument("--figures", action="store_true", help="also draw the table")
 
 
 def _command(
-    commands: Any, name: str, purpose: str, run: Callable[[argparse.Namespace], None], features: bool = True
+    commands: Any,
+    name: str,
+    purpose: str,
+    description: str,
+    run: Callable[[argparse.Namespace], None],
+    features: bool = True,
 ) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=purpose)
-    parser.add_argument("config", type=Path, help="YAML file of the run, such as m2fnet_hf/configs/meld-mini.yaml")
+    parser = commands.add_parser(name, help=purpose, description=description)
+    parser.add_argument("config", type=preset, help="YAML file of the run, or a preset such as meld-mini or internship")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="change one setting of the file")
     add_data(parser, features)
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: runs/ and the name of the file")
@@ -97,7 +145,7 @@ def _train(options: argparse.Namespace) -> None:
 
 def _train_extractor(options: argparse.Namespace) -> None:
     extractor = _needed("training.contrastive.train")
-    run = extractor.ExtractorConfig.load(options.config, options.overrides)
+    run = _needed("training.contrastive.settings").ExtractorConfig.load(options.config, options.overrides)
     with remarks():
         splits, output = read_splits(options), _output(options)
         train, dev = split_of(splits, "train"), split_of(splits, "dev")
@@ -126,7 +174,7 @@ def _search(options: argparse.Namespace) -> None:
 
 
 def _ablate(options: argparse.Namespace) -> None:
-    from ..reports.console_tables import show
+    from ..reports.console_tables import ablation_table
 
     ablation, run = _needed("training.ablation"), _run(options)
     grid = ablation.default_grid(run) if options.grid is None else ablation.load_grid(options.grid)
@@ -135,7 +183,7 @@ def _ablate(options: argparse.Namespace) -> None:
     splits, output = read_splits(options), _output(options)
     parts = [split_of(splits, name) for name in ("train", "dev", "test")]
     result = ablation.ablate(run, grid, *parts, output, seeds=range(options.seeds), progress=progress)
-    show(ablation.ablation_table(result))
+    show(ablation_table(result))
     print(f"\nWritten to {output / 'ablation.json'}")
 
 

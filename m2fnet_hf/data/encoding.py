@@ -202,7 +202,7 @@ def _older(data: bytes, name: str, error: UnicodeDecodeError) -> str:
     scores = {encoding: _score(sample, encoding, languages) for encoding, languages in _languages().items()}
     best = sorted(scores, key=scores.__getitem__, reverse=True)
     rivals = {id(_languages()[encoding]) for encoding in best if scores[encoding] > scores[best[0]] - TIE}
-    # Windows' European encodings are what everybody falls back to; between two other scripts nobody can tell.
+    # Windows' European encodings are the usual fallback; between two other scripts the bytes cannot tell.
     if scores[best[0]] >= LEAST_SCORE and (len(rivals) == 1 or best[0] in ("cp1252", "cp1250")):
         for encoding in best[:3]:
             with suppress(UnicodeDecodeError):

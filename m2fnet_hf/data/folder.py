@@ -275,7 +275,7 @@ def _dialogue(draft: _Draft, folder: Path, labels: Sequence[str] | None) -> Dial
     for number, source in enumerate(draft.utterances, start=1):
         utterance = {**source, "video": _path(folder, source.get("video"), draft.place)}
         if draft.recording is not None and not (utterance.get("text") or "text_features" in utterance):
-            utterance.setdefault("missing", {"text": "nobody wrote down what is said"})
+            utterance.setdefault("missing", {"text": "the data hold no words of it"})
         label = utterance.get("label")
         if labels is not None and label is not None and label not in labels:
             raise ValueError(

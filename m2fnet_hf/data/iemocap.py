@@ -120,7 +120,7 @@ def _turn(match: re.Match) -> dict[str, Any]:
 
 
 def _lines(path: Path, pattern: re.Pattern, opening: str) -> Iterator[re.Match]:
-    """The lines of turns; the files hold comments and what nobody timed as well."""
+    """The lines of turns; the files hold comments and lines without times as well."""
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if match := pattern.match(line):
             yield match

@@ -1,4 +1,4 @@
-"""Figures from predictions and labels."""
+"""Metrics of predictions and labels."""
 
 from pathlib import Path
 

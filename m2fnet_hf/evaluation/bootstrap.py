@@ -1,16 +1,16 @@
-"""How far figures would move with other dialogues: utterances of one are alike, so whole dialogues are drawn again."""
+"""How far metrics would move with other dialogues: utterances of one are alike, so whole dialogues are drawn again."""
 
 from typing import Any
 
 import numpy as np
 
-from .metrics import HEADLINE, class_figures, confusion_matrix, headline
-from .predictions import Predictions
+from .columns import PredictionColumns
+from .metrics import HEADLINE, class_metrics, confusion_matrix, headline
 
 PERCENTILES = (2.5, 97.5)
 
 
-def bootstrap_intervals(predictions: Predictions, resamples: int = 1000, seed: int = 0) -> dict[str, Any] | None:
+def bootstrap_intervals(predictions: PredictionColumns, resamples: int = 1000, seed: int = 0) -> dict[str, Any] | None:
     """95 % intervals, lower and upper end.
 
     Returns:
@@ -21,14 +21,16 @@ def bootstrap_intervals(predictions: Predictions, resamples: int = 1000, seed: i
     if len(keys) < 2:
         return None
     drawn = _resample(predictions, rows, len(keys), resamples, seed)
-    ends = np.percentile(class_figures(drawn)["f1"], PERCENTILES, axis=0).T.tolist()
+    ends = np.percentile(class_metrics(drawn)["f1"], PERCENTILES, axis=0).T.tolist()
     return {
-        **{name: np.percentile(figures, PERCENTILES).tolist() for name, figures in headline(drawn).items()},
+        **{name: np.percentile(values, PERCENTILES).tolist() for name, values in headline(drawn).items()},
         "f1": dict(zip(predictions.names, ends, strict=True)),
     }
 
 
-def compare(ours: Predictions, theirs: Predictions, resamples: int = 1000, seed: int = 0) -> dict[str, dict[str, Any]]:
+def compare(
+    ours: PredictionColumns, theirs: PredictionColumns, resamples: int = 1000, seed: int = 0
+) -> dict[str, dict[str, Any]]:
     """Two models on the same dialogues, which are drawn for both alike.
 
     Returns:
@@ -60,7 +62,7 @@ def compare(ours: Predictions, theirs: Predictions, resamples: int = 1000, seed:
     }
 
 
-def _dialogues(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
+def _dialogues(predictions: PredictionColumns) -> tuple[np.ndarray, np.ndarray]:
     """Keys of the dialogues, sorted, and the row of each prediction's dialogue among them [N]."""
     numbers, rows = np.unique(predictions.dialogues, return_inverse=True)
     keys = numbers.astype(str)
@@ -72,13 +74,13 @@ def _dialogues(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
     return keys[order], np.argsort(order)[rows]
 
 
-def _truth(predictions: Predictions, rows: np.ndarray) -> np.ndarray:
+def _truth(predictions: PredictionColumns, rows: np.ndarray) -> np.ndarray:
     """Rows, positions and labels [3, N], sorted."""
     order = np.lexsort((predictions.positions, rows))
     return np.stack([rows, predictions.positions, predictions.labels])[:, order]
 
 
-def _resample(predictions: Predictions, rows: np.ndarray, count: int, resamples: int, seed: int) -> np.ndarray:
+def _resample(predictions: PredictionColumns, rows: np.ndarray, count: int, resamples: int, seed: int) -> np.ndarray:
     """Confusion matrices [R, C, C] of as many dialogues as there are, drawn with replacement."""
     classes, random, chances = len(predictions.names), np.random.default_rng(seed), np.full(count, 1 / count)
     cells = np.ravel_multi_index((predictions.labels, predictions.predicted), (classes, classes))

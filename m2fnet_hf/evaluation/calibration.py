@@ -2,16 +2,20 @@
 
 import json
 import math
-import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..dialogue_m2fnet import Dialogue
-from .predictions import Predictions
-from .utterance_predictions import predict_records
+from ..utils.console import Progress
+from ..utils.files import write_json
+from .columns import PredictionColumns
+from .predictions import predict_utterances
+
+if TYPE_CHECKING:
+    from ..pipeline_m2fnet import MultimodalEmotionPipeline
 
 BINS = 15
 BLOCK = 4096  # utterances whose distances are computed at once
@@ -60,14 +64,14 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def calibrate(
-    pipe: Any,
+    pipe: "MultimodalEmotionPipeline",
     dialogues: Iterable[Dialogue | Mapping[str, Any]],
-    progress: Callable[..., Iterable[Any]] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """The temperature for a `MultimodalEmotionPipeline`, which is left as it is: store it with [`set_temperature`].
 
     Args:
-        dialogues: labelled ones of the dev split, never of test; see [`predict_records`].
+        dialogues: labelled ones of the dev split, never of test; see [`predict_utterances`].
         progress: wraps the predicted dialogues, as `rich.progress.track` does.
 
     Returns:
@@ -76,7 +80,7 @@ def calibrate(
     Raises:
         ValueError: for a label that the model does not know, or where no utterance has one.
     """
-    predictions = Predictions(predict_records(pipe, dialogues, progress))
+    predictions = PredictionColumns(predict_utterances(pipe, dialogues, progress))
     labels, probabilities = predictions.labels, predictions.probabilities.astype(float)
     logits = pipe.model.config.softmax_temperature * _log(probabilities)
     temperature = fit_temperature(logits, labels)
@@ -100,9 +104,7 @@ def set_temperature(folder: str | Path, temperature: float) -> None:
     if not path.is_file():
         raise FileNotFoundError(f"A checkpoint must hold its config.json, found none in {folder}; check the folder.")
     settings = {**json.loads(path.read_text(encoding="utf-8")), "softmax_temperature": temperature}
-    temporary = path.with_suffix(".part")
-    temporary.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_json(settings, path, sort_keys=True)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

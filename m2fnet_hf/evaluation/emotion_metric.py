@@ -5,20 +5,23 @@ from typing import Any
 
 import datasets
 import evaluate
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
 
 _USAGE = """
 Args:
     predictions, references: class indices, one per labelled utterance.
     labels: names of the classes in label order.
+    detailed: whether to give nested values as well.
 
 Returns:
-    `weighted_f1`, `macro_f1`, `accuracy`, and `f1_<name>` for each class, 0 where it neither occurs nor is predicted.
+    `weighted_f1`, `macro_f1`, `accuracy`, and `f1_<name>` for each class, 0 where it neither occurs nor is predicted;
+    detailed also `per_class` (precision, recall and f1 by name), `support` (references by name) and `confusion` (rows
+    are references, columns predictions).
 """
 
 
 class EmotionMetric(evaluate.Metric):
-    """What [`m2fnet_hf.evaluation.metrics.emotion_metrics`] gives, as flat figures that a Trainer can log."""
+    """What Trainer and [`m2fnet_hf.evaluation.metrics.emotion_metrics`] compute their numbers with."""
 
     def _info(self) -> evaluate.MetricInfo:
         index = datasets.Value("int64")
@@ -29,12 +32,24 @@ class EmotionMetric(evaluate.Metric):
             features=datasets.Features({"predictions": index, "references": index}),
         )
 
-    def _compute(self, predictions: list[int], references: list[int], labels: list[str]) -> dict[str, Any]:
+    def _compute(
+        self, predictions: list[int], references: list[int], labels: list[str], detailed: bool = False
+    ) -> dict[str, Any]:
         options: dict[str, Any] = {"labels": range(len(labels)), "zero_division": 0.0}
-        per_class = f1_score(references, predictions, average=None, **options)
-        return {
+        parts = precision_recall_fscore_support(references, predictions, average=None, **options)
+        precision, recall, f1, support = (part.tolist() for part in parts)
+        values = {
             "weighted_f1": float(f1_score(references, predictions, average="weighted", **options)),
-            "macro_f1": float(per_class.mean()),
+            "macro_f1": float(parts[2].mean()),
             "accuracy": float(accuracy_score(references, predictions)),
-            **{f"f1_{name}": float(f1) for name, f1 in zip(labels, per_class, strict=True)},
+            **{f"f1_{name}": value for name, value in zip(labels, f1, strict=True)},
+        }
+        if not detailed:
+            return values
+        rows = zip(labels, precision, recall, f1, strict=True)
+        return {
+            **values,
+            "per_class": {name: {"precision": p, "recall": r, "f1": f} for name, p, r, f in rows},
+            "support": dict(zip(labels, support, strict=True)),
+            "confusion": confusion_matrix(references, predictions, labels=range(len(labels))).tolist(),
         }

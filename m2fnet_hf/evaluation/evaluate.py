@@ -1,33 +1,37 @@
 """A pipeline's predictions against the labels of dialogues."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..dialogue_m2fnet import Dialogue
 from ..processing_m2fnet import MODALITIES
+from ..utils.console import Progress
 from .bootstrap import bootstrap_intervals
 from .breakdown import by_modalities, by_position, by_speaker
 from .calibration import calibration_metrics
+from .columns import PredictionColumns
 from .metrics import emotion_metrics
-from .predictions import Predictions
-from .utterance_predictions import predict_records
+from .predictions import predict_utterances
+
+if TYPE_CHECKING:
+    from ..pipeline_m2fnet import MultimodalEmotionPipeline
 
 
 def evaluate(
-    pipe: Any,
+    pipe: "MultimodalEmotionPipeline",
     dialogues: Iterable[Dialogue | Mapping[str, Any]],
-    progress: Callable[..., Iterable[Any]] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """[`figures_of`] what a pipeline predicts of labelled dialogues; for the arguments see [`predict_records`]."""
-    return figures_of(Predictions(predict_records(pipe, dialogues, progress)))
+    """[`compute_metrics`] of what a pipeline predicts of labelled dialogues; arguments as of [`predict_utterances`]."""
+    return compute_metrics(PredictionColumns(predict_utterances(pipe, dialogues, progress)))
 
 
 def compare_labels(
-    pipes: dict[str, Any],
+    pipes: Mapping[str, "MultimodalEmotionPipeline"],
     dialogues: Sequence[Dialogue],
-    progress: Callable[..., Iterable[Any]] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, dict[str, float]]:
     """What several pipelines predict of labelled dialogues.
 
@@ -40,7 +44,7 @@ def compare_labels(
     results = {}
     reference = None
     for name, pipe in pipes.items():
-        predictions = Predictions(predict_records(pipe, dialogues, progress))
+        predictions = PredictionColumns(predict_utterances(pipe, dialogues, progress))
         reference = predictions.predicted if reference is None else reference
         metrics = emotion_metrics(predictions.labels, predictions.predicted, predictions.names)
         results[name] = {
@@ -51,8 +55,8 @@ def compare_labels(
     return results
 
 
-def figures_of(predictions: Predictions) -> dict[str, Any]:
-    """All figures of predictions, as JSON can hold them.
+def compute_metrics(predictions: PredictionColumns) -> dict[str, Any]:
+    """All metrics of predictions, as JSON can hold them.
 
     Returns:
         [`emotion_metrics`]; `modalities`, how many utterances were predicted with each; `by_speaker`, `by_position` and
@@ -63,7 +67,7 @@ def figures_of(predictions: Predictions) -> dict[str, Any]:
         ValueError: without any prediction.
     """
     if not predictions:
-        raise ValueError("Figures need one prediction at least, found none.")
+        raise ValueError("Metrics need one prediction at least, found none; give labelled dialogues.")
     return {
         **emotion_metrics(predictions.labels, predictions.predicted, predictions.names),
         "modalities": _modality_counts(predictions),
@@ -75,7 +79,7 @@ def figures_of(predictions: Predictions) -> dict[str, Any]:
     }
 
 
-def _modality_counts(predictions: Predictions) -> dict[str, int]:
+def _modality_counts(predictions: PredictionColumns) -> dict[str, int]:
     counts = np.bincount(predictions.modalities).tolist()
     used = list(zip(predictions.modality_sets, counts, strict=True))
     return {name: sum(count for modalities, count in used if name in modalities) for name in MODALITIES}

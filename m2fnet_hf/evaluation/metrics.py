@@ -1,9 +1,12 @@
-"""Accuracy and F1 over utterances, as the field reports them."""
+"""Accuracy and F1 over utterances, as the field reports them, and the same of many confusion matrices at once."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
+
+from . import METRIC
 
 HEADLINE = ("accuracy", "weighted_f1", "macro_f1")
 
@@ -29,14 +32,18 @@ def emotion_metrics(
         raise ValueError(
             f"Metrics need as many predictions as labels and one at least, found {len(predictions)} and {len(labels)}."
         )
-    confusion = confusion_matrix(labels, predictions, len(names))
-    per_class = class_figures(confusion)
-    return {
-        **{name: float(figure) for name, figure in headline(confusion).items()},
-        "per_class": {name: {key: float(per_class[key][i]) for key in per_class} for i, name in enumerate(names)},
-        "support": dict(zip(names, confusion.sum(1).tolist(), strict=True)),
-        "confusion": confusion.tolist(),
-    }
+    values = _metric().compute(predictions=predictions, references=labels, labels=list(names), detailed=True)
+    return {name: values[name] for name in (*HEADLINE, "per_class", "support", "confusion")}
+
+
+@cache
+def _metric() -> Any:
+    """The metric of `emotion_metric.py`, which keeps what it is given in memory."""
+    try:
+        from evaluate import load
+    except ImportError as error:
+        raise ImportError(f"Metrics need {error.name}: pip install 'm2fnet-hf[train]'") from None
+    return load(METRIC, keep_in_memory=True)
 
 
 def confusion_matrix(
@@ -48,7 +55,7 @@ def confusion_matrix(
     return counts
 
 
-def class_figures(confusion: np.ndarray) -> dict[str, np.ndarray]:
+def class_metrics(confusion: np.ndarray) -> dict[str, np.ndarray]:
     """`precision`, `recall` and `f1` [..., C] of confusion matrices [..., C, C]."""
     right = np.diagonal(confusion, axis1=-2, axis2=-1)
     labelled, predicted = confusion.sum(-1), confusion.sum(-2)
@@ -61,7 +68,7 @@ def class_figures(confusion: np.ndarray) -> dict[str, np.ndarray]:
 
 def headline(confusion: np.ndarray) -> dict[str, np.ndarray]:
     """`accuracy`, `weighted_f1` and `macro_f1` [...] of confusion matrices [..., C, C]."""
-    f1, labelled = class_figures(confusion)["f1"], confusion.sum(-1)
+    f1, labelled = class_metrics(confusion)["f1"], confusion.sum(-1)
     total = labelled.sum(-1)
     return {
         "accuracy": _share(np.trace(confusion, axis1=-2, axis2=-1), total),

@@ -18,11 +18,11 @@ from ..encoders_m2fnet import (
     M2FNetVisualEncoder,
     block_pool,
     encode_faces,
-    length_mask,
     longest_text,
     num_frames,
 )
 from ..modeling_m2fnet import M2FNetForEmotionClassification
+from ..packing_m2fnet import length_mask
 
 FUSION = "fusion"
 

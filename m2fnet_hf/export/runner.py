@@ -10,28 +10,20 @@ from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
 from ..configuration_m2fnet import M2FNetConfig
-from ..encoders_m2fnet import (
-    SAMPLE_BUDGET,
-    TOKEN_BUDGET,
-    Rows,
-    SharedRows,
-    block_pool,
-    finite,
-    micro_batches,
-    split_rows,
-)
-from ..modeling_m2fnet import M2FNetEmotionOutput
-from ..processing_m2fnet import MODALITIES
+from ..encoders_m2fnet import SAMPLE_BUDGET, TOKEN_BUDGET, block_pool
+from ..features_m2fnet import INPUT_NAMES, MODALITIES, Encode, FeatureMethods, Layers, by_dialogue
+from ..outputs_m2fnet import M2FNetEmotionOutput
+from ..packing_m2fnet import SharedRows, micro_batches, split_rows
 from .graphs import FUSION, encoder_name
 
 Tensors = dict[str, torch.Tensor]
 
 
-class OnnxEmotionModel:
+class OnnxEmotionModel(FeatureMethods):
     """What `m2fnet export onnx` wrote, in the place of [`M2FNetForEmotionClassification`].
 
     ```python
-    model = OnnxEmotionModel("onnx/")
+    model = OnnxEmotionModel.from_pretrained("onnx/")
     processor = M2FNetProcessor.from_pretrained("onnx/")
     logits = model(**processor(dialogue)).logits
     pipe = pipeline("multimodal-emotion", model=model, processor=processor, device="cpu")
@@ -60,6 +52,16 @@ class OnnxEmotionModel:
             if getattr(self.config, f"{modality}_config") is not None
         }
 
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path) -> "OnnxEmotionModel":
+        """The exported model of a folder, by the name that the library's classes have for it."""
+        return cls(pretrained_model_name_or_path)
+
+    @staticmethod
+    def is_exported(folder: str | Path) -> bool:
+        """Whether a folder holds an exported model."""
+        return (Path(folder) / f"{FUSION}.onnx").is_file()
+
     def can_generate(self) -> bool:
         """No; a pipeline asks."""
         return False
@@ -79,54 +81,29 @@ class OnnxEmotionModel:
         if output_attentions:
             raise ValueError("An exported model gives no attentions, found `output_attentions`; ask the torch model.")
         real = utterance_mask.bool()
-        given = {name: value for name, value in inputs.items() if value is not None}
+        features, present = self.features(by_dialogue({name: inputs.get(name) for name in INPUT_NAMES}, real), real)
         feed = {"utterance_mask": real}
-        for modality in self.config.modalities:
-            feed[f"{modality}_features"], feed[f"{modality}_features_mask"] = self._features(modality, given, real)
+        for modality, size in self.config.feature_sizes.items():
+            values = features[modality]
+            feed[f"{modality}_features"] = torch.zeros(*real.shape, size) if values is None else values
+            feed[f"{modality}_features_mask"] = present[modality]
         if self.config.speaker_embeddings:
             feed["speaker_ids"] = torch.full(real.shape, -1) if speaker_ids is None else speaker_ids
-        absent = torch.zeros_like(real)
-        used = [feed.get(f"{modality}_features_mask", absent) for modality in MODALITIES]
+        used = [present.get(modality, torch.zeros_like(real)) for modality in MODALITIES]
         return M2FNetEmotionOutput(logits=self.fusion("logits", feed), modality_mask=torch.stack(used, dim=-1).long())
-
-    def get_audio_features(
-        self, input_values: torch.Tensor, audio_attention_mask: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Sound [B, U, S] to what the model takes as `audio_features` [B, U, D]; zero where there is no sound."""
-        inputs = {"input_values": input_values}
-        if audio_attention_mask is not None:
-            inputs["audio_attention_mask"] = audio_attention_mask
-        return self._features("audio", inputs, torch.ones(input_values.shape[:2], dtype=torch.bool))[0]
 
     @property
     def audio_encoder(self) -> "Session":
         """The graph of the sound encoder."""
         return self.encoders["audio"].session
 
-    def _features(
-        self, modality: str, inputs: Tensors, utterance_mask: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Features [B, U, D] of one modality, cached ones first, and the utterances [B, U] that have them."""
-        shape = (*utterance_mask.shape, self.config.feature_sizes[modality])
-        known, features = torch.zeros_like(utterance_mask), torch.zeros(shape)
-        cached = inputs.get(f"{modality}_features")
-        if cached is not None:
-            if cached.shape != shape:
-                raise ValueError(
-                    f"`{modality}_features` must have the shape {[*shape]} ([B, U, D]), found {list(cached.shape)}."
-                )
-            known = utterance_mask & inputs.get(f"{modality}_features_mask", utterance_mask).bool()
-            features = finite(cached.float(), known.unsqueeze(-1), f"{modality}_features")
-        encoder: Any = self.encoders.get(modality)
-        values = None if encoder is None else encoder.read(inputs)
-        if values is None:
-            return features, known
-        wanted = utterance_mask & ~known & values["real"].flatten(2).any(-1)
-        if not wanted.any():
-            return features, known
-        rows = Rows(wanted)
-        encoded = encoder.encode({name: rows.pack(value) for name, value in values.items()})
-        return features.flatten(0, 1).index_copy(0, rows.index, encoded).unflatten(0, known.shape), known | wanted
+    def encoder(self, modality: str) -> Encode | None:
+        """The graph of a modality's encoder as a callable."""
+        return self.encoders[modality].encode if modality in self.encoders else None
+
+    def layers(self, modality: str, values: Tensors, output_attentions: bool) -> Layers:
+        """A graph has none."""
+        raise ValueError("An exported encoder gives neither hidden states nor attentions; ask the torch model.")
 
 
 class Session:
@@ -165,8 +142,8 @@ class SequenceEncoder:
         self.masked = "attention_mask" in session.shapes
 
     def encode(self, values: Tensors) -> torch.Tensor:
-        """Values [N, L, ...], of which `real` says where they are, to features [N, D], or [N, u, D] of u parts."""
-        values["attention_mask"] = real = values.pop("real")
+        """Values [N, L, ...] to features [N, D], or [N, u, D] of u parts."""
+        real = values["attention_mask"]
         columns = [split_rows(value, real) for value in values.values()]
         rows = [dict(zip(values, row, strict=True)) for row in zip(*columns, strict=True)]
         lengths = real.sum(1).tolist()
@@ -196,39 +173,21 @@ class SequenceEncoder:
 
 
 class TextEncoder(SequenceEncoder):
-    budget = TOKEN_BUDGET
+    """An encoder of tokens [N, T]."""
 
-    def read(self, inputs: Tensors) -> Tensors | None:
-        """Tokens, which are real, and which are pooled [B, U, T]."""
-        if "input_ids" not in inputs:
-            return None
-        ids = inputs["input_ids"]
-        real = inputs.get("attention_mask", torch.ones_like(ids)).bool()
-        own = real & inputs.get("pooling_mask", real).bool()
-        # An utterance without words of its own has no text, whatever stands around it.
-        return {"input_ids": ids, "pooling_mask": own, "real": real & own.any(-1, keepdim=True)}
+    budget = TOKEN_BUDGET
 
     def encode(self, values: Tensors) -> torch.Tensor:
         """Tokens [N, T] to features [N, D]; what utterances share is encoded once."""
-        shared = SharedRows(values["input_ids"], values["real"])
-        rows = {name: values[name][shared.first] for name in ("input_ids", "real")}
+        shared = SharedRows(values["input_ids"], values["attention_mask"])
+        rows = {name: values[name][shared.first] for name in ("input_ids", "attention_mask")}
         return shared.unpack(super().encode({**rows, "pooling_mask": shared.pack(values["pooling_mask"])}))
 
 
 class AudioEncoder(SequenceEncoder):
+    """An encoder of sound [N, S]."""
+
     budget = SAMPLE_BUDGET
-
-    def read(self, inputs: Tensors) -> Tensors | None:
-        """Sound and which samples are real [B, U, S]."""
-        if "input_values" not in inputs:
-            return None
-        sound = inputs["input_values"].float()
-        return {"input_values": sound, "real": inputs.get("audio_attention_mask", torch.ones_like(sound)).bool()}
-
-    def encode(self, values: Tensors) -> torch.Tensor:
-        """Sound [N, S] to features [N, D]."""
-        values["input_values"] = finite(values["input_values"], values["real"], "input_values")
-        return super().encode(values)
 
 
 class VisualEncoder:
@@ -237,30 +196,12 @@ class VisualEncoder:
     def __init__(self, session: Session, config: M2FNetConfig) -> None:
         self.session = session
         assert config.visual_config is not None
-        self.features = config.visual_config.visual_features
         self.slots = config.visual_config.max_faces if config.face_pooling == "concat" else None
-
-    def read(self, inputs: Tensors) -> Tensors | None:
-        """The faces [B, U, F, P, E], which of them have all that is read of them, and their areas [B, U, F, P]."""
-        kinds = ("action_units", "appearance") if self.features == "both" else (self.features,)
-        if any(kind not in inputs for kind in kinds):
-            return None
-        faces = torch.cat([inputs[kind].float() for kind in kinds], dim=-1)
-        every = torch.ones(faces.shape[:-1], dtype=torch.bool)
-        real = torch.stack([inputs.get(f"{kind}_mask", every).bool() for kind in kinds]).all(0)
-        if "face_areas" not in self.session.shapes:
-            return {"faces": faces, "real": real}
-        if "face_areas" not in inputs:
-            raise ValueError("`face_pooling='area'` needs `face_areas` [B, U, F, P], found None.")
-        return {"faces": faces, "real": real, "face_areas": inputs["face_areas"].float()}
 
     def encode(self, values: Tensors) -> torch.Tensor:
         """Faces [N, F, P, E] to features [N, D]."""
-        real = values.pop("real")
-        values["faces"] = finite(values["faces"], real.unsqueeze(-1), self.features)
-        if "face_areas" in values:
-            values["face_areas"] = finite(values["face_areas"], real, "face_areas")
-        values["faces_mask"] = real
+        if "face_areas" in self.session.shapes and "face_areas" not in values:
+            raise ValueError("`face_pooling='area'` needs `face_areas` [B, U, F, P], found None.")
         return self.session("features", values if self.slots is None else self._in_slots(values, self.slots))
 
     def _in_slots(self, values: Tensors, slots: int) -> Tensors:

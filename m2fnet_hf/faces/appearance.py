@@ -69,8 +69,8 @@ def _square(box: np.ndarray) -> tuple[complex, complex]:
 
 def _upright(points: np.ndarray) -> tuple[complex, complex]:
     """Scale (with the rotation) and origin of the patch in the image that best put eyes and mouth in their places."""
-    seen = np.array([points[part].mean() for part in (_LEFT_EYE, _RIGHT_EYE, _MOUTH)])
-    (scale, origin), *_ = np.linalg.lstsq(np.stack([_ANCHORS, np.ones(3)], axis=1), seen, rcond=None)
+    found = np.array([points[part].mean() for part in (_LEFT_EYE, _RIGHT_EYE, _MOUTH)])
+    (scale, origin), *_ = np.linalg.lstsq(np.stack([_ANCHORS, np.ones(3)], axis=1), found, rcond=None)
     return scale, origin
 
 

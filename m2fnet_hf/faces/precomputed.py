@@ -2,7 +2,6 @@
 
 import codecs
 import csv
-import hashlib
 import re
 import sys
 from array import array
@@ -17,6 +16,7 @@ import numpy as np
 
 from ..media.clip import Frame
 from ..media.frame_rate import frame_rate
+from ..utils.hashes import sha256_files
 from .types import Faces
 
 _LANDMARKS = tuple(f"{axis}_{point}" for axis in "xy" for point in range(68))
@@ -108,9 +108,11 @@ class PrecomputedBackend:
             found = "a row without" if len(rows.times) else "no row"
             raise ValueError(f"{path.name} must have a row with a time for each face, found {found}; write it again.")
         self.action_units = rows.names
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        self.settings: Mapping[str, Any] = {"sha256": digest, "fps": fps, "size": None if size is None else list(size)}
+        self.settings: Mapping[str, Any] = {
+            "sha256": sha256_files([path]),
+            "fps": fps,
+            "size": None if size is None else list(size),
+        }
         self._path = path
         self._fps = fps
         self._size = rows.size if size is None else size
@@ -159,7 +161,7 @@ class _Moments:
     """Rows by time.
 
     Raises:
-        ValueError: where their times are frames, and nobody says how many a second has.
+        ValueError: where their times are frames, and it is not known how many a second has.
     """
 
     def __init__(self, path: Path, rows: _Rows, rate: float | None) -> None:

@@ -24,7 +24,7 @@ def load_face_backend(name: str | Path, **options: Any) -> FaceBackend:
     """A backend by name, or the `precomputed` one for a file of faces.
 
     Raises:
-        ValueError: for a name that nobody registered.
+        ValueError: for a name that is not registered.
         ImportError, OSError: where its packages or weights are missing, saying how to get them.
     """
     if str(name) not in face_backends() and Path(name).suffix:

@@ -15,7 +15,7 @@ _MOST_GROWTH = 2.0
 
 @dataclass
 class _Track:
-    """A person: box and time when last seen, and the sum of their identities (whose direction is the mean's)."""
+    """A person: box and time when last found, and the sum of their identities (whose direction is the mean's)."""
 
     number: int
     box: np.ndarray = field(init=False)

@@ -19,7 +19,7 @@ class Faces:
     Args:
         boxes: left, top, right, bottom in pixels [P, 4].
         scores: confidence of the detector, 0 to 1 [P].
-        action_units: [P, A], NaN where they could not be told; `None` from a backend without any.
+        action_units: [P, A], NaN where they are unknown; `None` from a backend without any.
         landmarks: 68 points x, y in pixels [P, 68, 2] in the order of dlib and OpenFace, or `None`.
         identities: [P, I], alike for the same person (cosine), or `None`.
     """

@@ -1,19 +1,18 @@
-"""Run the encoders and look at the faces of a data set once, so that training does neither.
+"""Run the encoders and find the faces of a data set once, so that training does neither.
 
-Under `torchrun` the processes of all nodes share the dialogues; each writes shards of its own (see `data.features`). A
+Under `torchrun` the processes of all nodes share the dialogues; each writes shards of its own (see `store`). A
 run that was killed goes on where it was, with any number of processes.
 """
 
 import os
 import random
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -26,11 +25,16 @@ from ..faces.registry import load_face_backend
 from ..faces.types import FaceBackend
 from ..feature_extraction_m2fnet import GEOMETRY_SIZE
 from ..pipeline_m2fnet import NOT_GIVEN
-from ..recordings.build_reader import NO_FACES, fingerprint, observer_for
+from ..recordings.build_reader import NO_FACES, build_reader, fingerprint
 from ..recordings.cache import open_cache
-from ..recordings.reader import Observer
+from ..recordings.reader import RecordingReader
 from .index import FeatureIndex, KeysMet, open_index, write_index
 from .store import FIELDS, SETTINGS, FeatureWriter, StoredDialogues, check_words, claim, keyed
+
+if TYPE_CHECKING:
+    from ..configuration_m2fnet import M2FNetConfig
+    from ..modeling_m2fnet import M2FNetForEmotionClassification
+    from ..processing_m2fnet import M2FNetProcessor
 
 # Dialogues, or rows with an `id` as the pipeline takes them or a table of `datasets` has them.
 Dialogues = Iterable[Dialogue | Mapping[str, Any]]
@@ -65,8 +69,8 @@ class Summary:
 
 
 def extract(
-    model: Any,
-    processor: Any,
+    model: "M2FNetForEmotionClassification",
+    processor: "M2FNetProcessor",
     splits: Mapping[str, Dialogues],
     folder: str | os.PathLike,
     faces: str | Path | FaceBackend | None = None,
@@ -92,7 +96,7 @@ def extract(
             goes by its position.
         folder: of the features, which all processes see.
         faces: what finds the faces, as for the pipeline. Default: the backend that the model names; unlike there it
-            must work, `none` does without. Only a sequence is looked through first for recordings: where it has none,
+            must work, `none` does without. Only a sequence is searched first for recordings: where it has none,
             no backend is needed.
         frame_rate: frames of each second of an utterance in which faces are looked for.
         cache: folder that keeps what was measured of recordings, `True` for the default one, `False` for none.
@@ -108,30 +112,30 @@ def extract(
     state = _processes()
     model = model.to(state.device).eval()
     backend = _face_backend(faces, model.config, splits)
-    observe = partial(observer_for, model, processor, backend, frame_rate, open_cache(cache))
+    build = partial(build_reader, model, processor, backend, frame_rate, open_cache(cache))
     with state.main_process_first():
-        _fit_appearance(processor, folder, splits, observe(encode_sound=False))
-        observer = _checked(observe(), backend)
+        _fit_appearance(processor, folder, splits, build(encode_sound=False))
+        reader = _checked(build(), backend)
         if not (folder / SETTINGS).is_file():
             processor.save_pretrained(folder)
-        claim(folder, _settings(model, processor, observer, dtype))
+        claim(folder, _settings(model, processor, reader, dtype))
         if state.is_main_process:
             for split in splits:
                 _tidy(folder / split)
-    watch = progress if progress is not None and state.is_main_process else _unwatched
+    shown = progress if progress is not None and state.is_main_process else _not_shown
     with KeysMet() as met:
         for split, dialogues in splits.items():
             total = len(dialogues) if isinstance(dialogues, Sized) else None
-            sources = keyed(watch(dialogues, description=split, total=total), split, met)
+            sources = keyed(shown(dialogues, description=split, total=total), split, met)
             with FeatureWriter(folder / split, dtype) as writer:
                 for dialogue in _waiting(sources, FeatureIndex(folder / split), state, split):
-                    observed, problems = _observed(dialogue, observer)
-                    writer.add(_encoded(observed, model, processor), problems)
+                    read, problems = _read(dialogue, reader)
+                    writer.add(_encoded(read, model, processor), problems)
         state.wait_for_everyone()
         return _merged(folder, splits, met, state)
 
 
-def _unwatched(items: Iterable[Any], **_: Any) -> Iterable[Any]:
+def _not_shown(items: Iterable[Any], **_: Any) -> Iterable[Any]:
     return items
 
 
@@ -148,9 +152,9 @@ def _processes() -> PartialState:
 
 
 def _face_backend(
-    faces: str | Path | FaceBackend | None, config: Any, splits: Mapping[str, Dialogues]
+    faces: str | Path | FaceBackend | None, config: "M2FNetConfig", splits: Mapping[str, Dialogues]
 ) -> FaceBackend | str:
-    """What looks for faces, or `none` where there is nothing to look at or nobody who wants to know."""
+    """What finds faces, or `none` where there is no recording or the model reads no faces."""
     if config.visual_config is None or not any(map(_may_have_recording, splits.values())):
         return NO_FACES
     chosen = config.visual_config.face_backend if faces is None else faces
@@ -167,21 +171,23 @@ def _has_recording(dialogue: Dialogue) -> bool:
     return dialogue.recording is not None or any(utterance.video is not None for utterance in dialogue)
 
 
-def _checked(observer: Observer, backend: FaceBackend | str) -> Observer:
-    if observer.why_blind is not None and backend != NO_FACES:
+def _checked(reader: RecordingReader, backend: FaceBackend | str) -> RecordingReader:
+    if reader.visual_unavailable_reason is not None and backend != NO_FACES:
         raise ValueError(
-            f"The model reads faces, found that {observer.why_blind}; choose another face backend, or `none` to do "
-            "without."
+            f"The model reads faces, found that {reader.visual_unavailable_reason}; choose another face backend, or "
+            "`none` to do without."
         )
-    return observer
+    return reader
 
 
-def _fit_appearance(processor: Any, folder: Path, splits: Mapping[str, Dialogues], observer: Observer) -> None:
+def _fit_appearance(
+    processor: "M2FNetProcessor", folder: Path, splits: Mapping[str, Dialogues], reader: RecordingReader
+) -> None:
     """Fit what reduces appearance features to faces of the split `train`, unless it is fitted or of no use."""
     extractor = processor.appearance_feature_extractor
     if (folder / SETTINGS).is_file() and not extractor._weights:
         extractor.load_weights(folder)
-    if observer.describe is None or extractor._weights:
+    if reader.describe is None or extractor._weights:
         return
     if "train" not in splits:
         raise ValueError(
@@ -189,13 +195,13 @@ def _fit_appearance(processor: Any, folder: Path, splits: Mapping[str, Dialogues
             "processor that is fitted."
         )
     width = HOG_SIZE + GEOMETRY_SIZE * extractor.geometry
-    looking = replace(
-        observer,
+    face_reader = replace(
+        reader,
         describe=partial(describe, geometry=extractor.geometry),
-        listen=False,
+        reads_audio=False,
         settings={"appearance": f"{width} values, not reduced"},
     )
-    extractor.fit(_faces_to_fit(_order_to_fit(splits["train"]), looking, width))
+    extractor.fit(_faces_to_fit(_order_to_fit(splits["train"]), face_reader, width))
 
 
 def _order_to_fit(dialogues: Dialogues) -> Dialogues:
@@ -212,19 +218,21 @@ def _order_to_fit(dialogues: Dialogues) -> Dialogues:
     return map(dialogues.__getitem__, order)
 
 
-def _faces_to_fit(dialogues: Dialogues, observer: Observer, width: int) -> np.ndarray:
+def _faces_to_fit(dialogues: Dialogues, reader: RecordingReader, width: int) -> np.ndarray:
     """The descriptions of some faces [N, E]: of as many dialogues as have enough."""
     found = [np.empty((0, width), np.float32)]
     for dialogue in map(Dialogue.from_any, dialogues):
-        observed, _ = _observed(dialogue, observer)
-        faces = [one.appearance.reshape(-1, width) for one in observed if one.appearance is not None]
+        read, _ = _read(dialogue, reader)
+        faces = [one.appearance.reshape(-1, width) for one in read if one.appearance is not None]
         found += [some[~np.isnan(some).any(-1)] for some in faces]
         if sum(map(len, found)) >= FACES_TO_FIT:
             break
     return np.concatenate(found)
 
 
-def check_features(splits: Iterable[Any], model: Any, processor: Any) -> None:
+def check_features(
+    splits: Iterable[Any], model: "M2FNetForEmotionClassification", processor: "M2FNetProcessor"
+) -> None:
     """Refuse features that stand in for another encoder than the model's, or for one that is to be trained.
 
     Args:
@@ -241,7 +249,7 @@ def check_features(splits: Iterable[Any], model: Any, processor: Any) -> None:
         if other:
             raise ValueError(
                 f"The features of {modality} must be made as the model reads it, found another {', '.join(other)}; "
-                "extract them anew with this run."
+                "extract them again, with this run."
             )
         if not getattr(model.config, f"freeze_{modality}_encoder"):
             raise ValueError(
@@ -250,9 +258,12 @@ def check_features(splits: Iterable[Any], model: Any, processor: Any) -> None:
             )
 
 
-def encoder_settings(model: Any, processor: Any) -> dict[str, dict[str, Any]]:
+def encoder_settings(
+    model: "M2FNetForEmotionClassification", processor: "M2FNetProcessor"
+) -> dict[str, dict[str, Any]]:
     """All that changes the features of text and of sound, for those that the model has an encoder for."""
-    config, base = model.config, model.base_model
+    config = model.config
+    base: Any = model.base_model
     settings: dict[str, dict[str, Any]] = {}
     pooling = [config.num_blocks, str(model.dtype)]
     if config.text_config is not None:
@@ -260,13 +271,15 @@ def encoder_settings(model: Any, processor: Any) -> dict[str, dict[str, Any]]:
         settings["text"] = {name: getattr(processor, name) for name in TEXT_SETTINGS}
         settings["text"]["encoder and tokenizer"] = fingerprint(base.text_encoder, [pooling, words])
     if config.audio_config is not None:
-        heard = processor.feature_extractor
-        settings["audio"] = {"sampling_rate": heard.sampling_rate, "do_normalize": heard.do_normalize}
+        extractor = processor.feature_extractor
+        settings["audio"] = {"sampling_rate": extractor.sampling_rate, "do_normalize": extractor.do_normalize}
         settings["audio"]["encoder"] = fingerprint(base.audio_encoder, pooling)
     return settings
 
 
-def _settings(model: Any, processor: Any, observer: Observer, dtype: str) -> dict[str, Any]:
+def _settings(
+    model: "M2FNetForEmotionClassification", processor: "M2FNetProcessor", reader: RecordingReader, dtype: str
+) -> dict[str, Any]:
     """All that changes the features, by modality."""
     config = model.config
     settings: dict[str, Any] = {"version": __version__, "dtype": dtype}
@@ -274,18 +287,18 @@ def _settings(model: Any, processor: Any, observer: Observer, dtype: str) -> dic
     for modality, made in encoder_settings(model, processor).items():
         settings[modality] |= made
     if config.visual_config is not None:
-        seen = config.visual_config
+        visual = config.visual_config
         settings["visual"] = {
-            "features": seen.visual_features,
-            "num_action_units": seen.num_action_units,
-            "num_appearance_features": seen.num_appearance_features,
+            "features": visual.visual_features,
+            "num_action_units": visual.num_action_units,
+            "num_appearance_features": visual.num_appearance_features,
         }
-    if observer.faces is not None:
+    if reader.faces is not None:
         settings["visual"] |= {
-            "backend": dict(observer.faces.settings),
-            "frame_rate": observer.frame_rate,
-            "max_faces": observer.max_faces,
-            "appearance": observer.settings.get("appearance"),
+            "backend": dict(reader.faces.settings),
+            "frame_rate": reader.frame_rate,
+            "max_faces": reader.max_faces,
+            "appearance": reader.settings.get("appearance"),
         }
     return settings
 
@@ -309,15 +322,13 @@ def _waiting(
             check_words(record, dialogue, split)
 
 
-def _observed(dialogue: Dialogue, observer: Observer) -> tuple[Dialogue, list[str]]:
-    """The dialogue with what its recordings show and sound like, and a sentence for each that could not be read."""
-    if observer.faces is None and not observer.listen:
+def _read(dialogue: Dialogue, reader: RecordingReader) -> tuple[Dialogue, list[str]]:
+    """The dialogue with the sound and faces of its recordings, and a sentence for each that could not be read."""
+    if reader.faces is None and not reader.reads_audio:
         return dialogue, []
-    dialogue, problems = _without_unreadable(dialogue)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        dialogue = observer(dialogue, dialogue.recording)
-    return dialogue, problems + [str(one.message) for one in caught if one.filename == __file__]
+    dialogue, unreadable = _without_unreadable(dialogue)
+    dialogue, problems = reader(dialogue, dialogue.recording)
+    return dialogue, unreadable + problems
 
 
 def _without_unreadable(dialogue: Dialogue) -> tuple[Dialogue, list[str]]:
@@ -344,20 +355,22 @@ def _masked(utterance: Utterance, why: str | None) -> Utterance:
     return utterance.replace(video=None, missing={"audio": why, "visual": why, **utterance.missing})
 
 
-def _encoded(dialogue: Dialogue, model: Any, processor: Any) -> Dialogue:
+def _encoded(dialogue: Dialogue, model: "M2FNetForEmotionClassification", processor: "M2FNetProcessor") -> Dialogue:
     """The dialogue with the encoders' outputs for its words and for sound that is not encoded yet."""
-    base = model.base_model
+    base: Any = model.base_model
     encoders = {"text": base.text_encoder, "audio": base.audio_encoder}
-    read = [modality for modality, encoder in encoders.items() if encoder is not None]
-    inputs = processor([dialogue], modalities=read).to(model.device)
+    encoded = [modality for modality, encoder in encoders.items() if encoder is not None]
+    inputs = processor([dialogue], modalities=encoded).to(model.device)
     found: list[dict[str, Any]] = [{} for _ in dialogue]
     with torch.inference_mode():
         if "input_ids" in inputs:
             tokens = inputs["input_ids"], inputs["attention_mask"], inputs["pooling_mask"]
-            _fill(found, "text_features", base.get_text_features(*tokens), inputs["pooling_mask"])
+            _fill(found, "text_features", base.get_text_features(*tokens).pooler_output, inputs["pooling_mask"])
         if "input_values" in inputs:
             sound = inputs["input_values"], inputs["audio_attention_mask"]
-            _fill(found, "audio_features", base.get_audio_features(*sound), inputs["audio_attention_mask"])
+            _fill(
+                found, "audio_features", base.get_audio_features(*sound).pooler_output, inputs["audio_attention_mask"]
+            )
     return Dialogue([_completed(*pair, model.config) for pair in zip(dialogue, found, strict=True)], id=dialogue.id)
 
 
@@ -368,7 +381,7 @@ def _fill(found: list[dict[str, Any]], field: str, features: torch.Tensor, mask:
             one[field] = vector
 
 
-def _completed(utterance: Utterance, found: dict[str, Any], config: Any) -> Utterance:
+def _completed(utterance: Utterance, found: dict[str, Any], config: "M2FNetConfig") -> Utterance:
     """The utterance with its features, or why the model will lack them."""
     utterance = utterance.replace(**{name: value for name, value in found.items() if getattr(utterance, name) is None})
     has = _modalities(field for field in FIELDS if getattr(utterance, field) is not None)
@@ -381,7 +394,7 @@ def _modalities(fields: Iterable[str]) -> set[str]:
 
 
 def _merged(folder: Path, splits: Iterable[str], met: KeysMet, state: PartialState) -> Summary:
-    """What the shards of all processes hold, by one index per split, having looked for what was lost."""
+    """What the shards of all processes hold, by one index per split, after a search for what was lost."""
     counts, problems = {}, []
     for split in splits:
         with state.main_process_first():

@@ -4,15 +4,15 @@ It is made from the shards, whenever it is not of those that are there.
 """
 
 import json
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from safetensors import SafetensorError, safe_open
+
+from ..utils import files
 
 INDEX = "index.sqlite"
 # No journal, which a process that is killed would leave behind: the file becomes the index when it is whole.
@@ -115,22 +115,18 @@ def write_index(folder: Path) -> FeatureIndex:
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     """Write a file as a whole or not at all."""
-    temporary = path.with_suffix(f".{uuid4().hex}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        os.replace(temporary, path)
+        with files.write_whole(path, concurrent=True) as part:
+            write(part)
     except (OSError, SafetensorError, sqlite3.Error) as error:
         raise OSError(
             f"Features must be written to {path.parent}, found: {error}; what is finished is kept, so make room and "
             "extract again."
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _fill(path: Path, folder: Path) -> None:
-    # Nobody else has the file, and not every network has locks.
+    # No other process has the file, and not every network has locks.
     with closing(sqlite3.connect(_uri(path, "nolock=1"), uri=True)) as file:
         file.executescript(SCHEMA)
         for shard in _shards(folder):

@@ -3,7 +3,7 @@
 A folder holds `features.json`, which says what made it, and a folder of shards per split. A shard is a safetensors file
 of some whole dialogues: arrays named `<dialogue>/<utterance>/<field>`, and in the metadata, as JSON by dialogue, all
 that is known of it but its sound and pictures. Both keys are ids, percent-encoded; an utterance without an id goes by
-its position, as `#0`. Beside the shards lies their index (see `feature_index`).
+its position, as `#0`. Beside the shards lies their index (see `index`).
 """
 
 import json
@@ -78,13 +78,13 @@ class FeatureWriter:
         """Write a dialogue that has its features, in time, with a sentence for each thing that could not be read."""
         key = _key(dialogue.id)
         arrays: dict[str, np.ndarray] = {}
-        told = []
+        entries = []
         for name, utterance in zip(_utterance_keys(dialogue), dialogue, strict=True):
             found = {field: getattr(utterance, field) for field in FIELDS if getattr(utterance, field) is not None}
             arrays |= {f"{key}/{name}/{field}": self._stored(array) for field, array in found.items()}
-            told.append({"key": name, "fields": list(found), "values": _values(utterance)})
+            entries.append({"key": name, "fields": list(found), "values": _values(utterance)})
         self._arrays |= arrays
-        self._records[key] = {"id": dialogue.id, "problems": list(problems), "utterances": told}
+        self._records[key] = {"id": dialogue.id, "problems": list(problems), "utterances": entries}
         if sum(len(record["utterances"]) for record in self._records.values()) >= UTTERANCES_PER_SHARD:
             self.flush()
 
@@ -204,7 +204,7 @@ class FeatureStore:
         return StoredDialogues(records, list(records), self.settings)
 
     def attach(self, dialogues: Iterable[Dialogue], split: str) -> StoredDialogues:
-        """These dialogues with their features instead of recordings and, for a model that hears, sound.
+        """These dialogues with their features instead of recordings and, for a model that reads sound, of that.
 
         Raises:
             ValueError: for a dialogue without features, or whose utterances, speakers or words are not those that the

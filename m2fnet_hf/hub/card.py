@@ -1,8 +1,8 @@
-"""The model card of a repository: rendered from its config, settings and results, behind what somebody wrote."""
+"""The model card of a repository: rendered from its config, settings and results, behind the part written by hand."""
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,32 +10,34 @@ import jinja2
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from ..configuration_m2fnet import M2FNetConfig
-from .card_fields import SENSES, Data, data_of, example, model_facts, probability_note, training_facts
-from .run_files import DEV_RESULTS, RESULTS, SETTINGS, hub_names, read_record
+from .card_fields import MODALITY_NAMES, DataSet, data_of, describe_model, describe_training, example, probability_note
+from .run_files import DEV_RESULTS, RESULTS, SETTINGS, hub_names, read_run_file
 
 CARD = "README.md"
-# What stands before it was written by somebody and is kept; all else is rendered anew with every upload.
+# The part before it was written by hand and is kept; the rest is rendered again with every upload.
 MARKER = "<!-- What follows is rendered from the files of this repository. -->"
 METRICS = {"weighted_f1": "weighted F1", "accuracy": "accuracy", "macro_f1": "macro F1"}
 PIPELINE_TAGS = {"visual": "video-classification", "audio": "audio-classification", "text": "text-classification"}
 TAGS = ["m2fnet", "emotion-recognition-in-conversation"]
 
 
-def write_card(folder: Path, repo_id: str, written: str = "", license: str | None = None, tags: Any = ()) -> None:
+def write_card(
+    folder: Path, repo_id: str, written: str = "", license: str | None = None, tags: Sequence[str] | None = None
+) -> None:
     """Render the card of a folder that is to be uploaded.
 
     Args:
         folder: with the model's config and, where they are known, its processor, settings and results.
         repo_id: where it goes.
-        written: a card from before; its metadata are completed and what somebody wrote in it is kept.
+        written: a card from before; its metadata are completed and its written part is kept.
         license: the Hub's name of the licence of the weights.
         tags: further ones.
     """
     config = M2FNetConfig.from_pretrained(folder)
-    settings, results = read_record(folder, SETTINGS), read_record(folder, RESULTS)
+    settings, results = read_run_file(folder, SETTINGS), read_run_file(folder, RESULTS)
     card = _parsed(written)
-    own = _own_words(card.text)
-    splits = _splits(results, read_record(folder, DEV_RESULTS))
+    own = _written_part(card.text)
+    splits = _splits(results, read_run_file(folder, DEV_RESULTS))
     known: dict[str, Any] = {
         "config": config,
         "classifies": "M2FNetModel" not in (config.architectures or ()),
@@ -49,7 +51,7 @@ def write_card(folder: Path, repo_id: str, written: str = "", license: str | Non
         own=own,
         license=metadata.license,
         base_models=_as_list(metadata.base_model),
-        **_words(folder, repo_id, results, known),
+        **_template_fields(folder, repo_id, results, known),
     )
     (folder / CARD).write_text(re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n", encoding="utf-8")
 
@@ -61,24 +63,24 @@ def check_card(folder: Path, written: str) -> None:
         ValueError: naming the first one.
     """
     own = _parsed(written).text.partition(MARKER)[0]
-    splits = _splits(read_record(folder, RESULTS), read_record(folder, DEV_RESULTS))
-    for split, figures in list(splits.items())[:1]:
-        for metric, words in METRICS.items():
-            if re.search(words, own, re.IGNORECASE) and not any(form in own for form in _forms(figures[metric])):
+    splits = _splits(read_run_file(folder, RESULTS), read_run_file(folder, DEV_RESULTS))
+    for split, values in list(splits.items())[:1]:
+        for metric, name in METRICS.items():
+            if re.search(name, own, re.IGNORECASE) and not any(form in own for form in _forms(values[metric])):
                 raise ValueError(
-                    f"{CARD} names the {words}, but not the {_percent(figures[metric])} % on {split} of the results; "
+                    f"{CARD} names the {name}, but not the {_percent(values[metric])} % on {split} of the results; "
                     "correct it, or remove it to have one rendered."
                 )
     if not splits and re.search(r"\|\s*\d+\.\d", own):
-        raise ValueError(f"{CARD} has figures, but no {RESULTS} lies beside it; evaluate the model, or remove them.")
+        raise ValueError(f"{CARD} has numbers, but no {RESULTS} lies beside it; evaluate the model, or remove them.")
 
 
 def _parsed(written: str) -> ModelCard:
     return ModelCard(written if written.startswith("---") else f"---\n{{}}\n---\n{written}")
 
 
-def _own_words(text: str) -> str:
-    """What somebody wrote, without links that lead out of the folder."""
+def _written_part(text: str) -> str:
+    """The written part, without links that lead out of the folder."""
     own = text.partition(MARKER)[0].strip()
     return re.sub(r"\[([^\]]*)\]\(\.\./[^)]*\)", r"\1", own)
 
@@ -97,7 +99,7 @@ def _splits(results: Mapping[str, Any], dev_results: Mapping[str, Any]) -> dict[
 def _metadata(
     given: dict[str, Any], repo_id: str, license: str | None, tags: list[str], known: dict[str, Any]
 ) -> ModelCardData:
-    """The given metadata, completed; figures are those of the results and no others."""
+    """The given metadata, completed; numbers are those of the results and no others."""
     given.pop("model-index", None)
     config, data = known["config"], known["data"]
     encoders = known["settings"].get("encoders", {})
@@ -113,14 +115,14 @@ def _metadata(
     completed["license"] = license or completed.get("license")
     completed["tags"] = [*_as_list(completed.get("tags")), *TAGS, *tags]
     completed["metrics"] = ["accuracy", "f1"] if known["splits"] else None
-    figures = _eval_results(str(completed["pipeline_tag"]), data, known["splits"])
-    if figures:
-        completed |= {"model_name": repo_id.rpartition("/")[2], "eval_results": figures}
+    results = _eval_results(str(completed["pipeline_tag"]), data, known["splits"])
+    if results:
+        completed |= {"model_name": repo_id.rpartition("/")[2], "eval_results": results}
     return ModelCardData(**completed)
 
 
-def _eval_results(task: str, data: Data | None, splits: Mapping[str, Mapping[str, Any]]) -> list[EvalResult]:
-    if data is None:  # the Hub wants the name of a data set with every figure
+def _eval_results(task: str, data: DataSet | None, splits: Mapping[str, Mapping[str, Any]]) -> list[EvalResult]:
+    if data is None:  # the Hub wants the name of a data set with every number
         return []
     return [
         EvalResult(
@@ -130,15 +132,15 @@ def _eval_results(task: str, data: Data | None, splits: Mapping[str, Mapping[str
             dataset_name=data.name,
             dataset_split={"dev": "validation"}.get(split, split),
             metric_type="accuracy" if metric == "accuracy" else "f1",
-            metric_name=words[0].upper() + words[1:],
-            metric_value=figures[metric],
+            metric_name=name[0].upper() + name[1:],
+            metric_value=values[metric],
         )
-        for split, figures in splits.items()
-        for metric, words in METRICS.items()
+        for split, values in splits.items()
+        for metric, name in METRICS.items()
     ]
 
 
-def _words(folder: Path, repo_id: str, results: Mapping[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+def _template_fields(folder: Path, repo_id: str, results: Mapping[str, Any], known: dict[str, Any]) -> dict[str, Any]:
     """What the template shows."""
     config, splits, data = known["config"], known["splits"], known["data"]
     arrays, turns = example(config)
@@ -151,19 +153,19 @@ def _words(folder: Path, repo_id: str, results: Mapping[str, Any], known: dict[s
         "repo_id": repo_id,
         "classifies": known["classifies"],
         "labels": config.label_names,
-        "reads": " and ".join(", ".join(SENSES[modality] for modality in config.modalities).rsplit(", ", 1)),
+        "reads": " and ".join(", ".join(MODALITY_NAMES[modality] for modality in config.modalities).rsplit(", ", 1)),
         "arrays": arrays,
         "turns": turns,
-        "facts": model_facts(config, processor),
-        "training": training_facts(known["settings"]),
+        "model": describe_model(config, processor),
+        "training": describe_training(known["settings"]),
         "data": data and data.note,
         "dataset": data and data.name,
         "sources": [f"[`{name}`]({name})" for name in (RESULTS, DEV_RESULTS) if (folder / name).is_file()],
         "split": next(iter(splits), None),
-        "rows": [[split, *(_percent(figures[metric]) for metric in METRICS)] for split, figures in splits.items()],
+        "rows": [[split, *(_percent(values[metric]) for metric in METRICS)] for split, values in splits.items()],
         "per_class": [
-            [name, _percent(figures["f1"]), support.get(name, "")]
-            for name, figures in results.get("per_class", {}).items()
+            [name, _percent(values["f1"]), support.get(name, "")]
+            for name, values in results.get("per_class", {}).items()
         ],
         "probabilities": probability_note(config),
     }
@@ -178,7 +180,7 @@ def _percent(share: float) -> str:
 
 
 def _forms(share: float) -> list[str]:
-    """A figure as somebody may write it."""
+    """The ways to write a share."""
     return [_percent(share), f"{100 * share:.1f}", f"{share:.4f}", f"{share:.3f}"]
 
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from ..configuration_m2fnet import M2FNetConfig
 
-SENSES = {"text": "text", "audio": "sound", "visual": "faces"}
+MODALITY_NAMES = {"text": "text", "audio": "sound", "visual": "faces"}
 POOLINGS = {"learned": "by learned weights", "area": "by their area", "concat": "side by side"}
 TRAINING = {
     "num_train_epochs": "epochs",
@@ -19,7 +19,7 @@ TRAINING = {
 TURNS = (("Maya", "Wait, why is it already open?!"), ("Tom", "Please don't be mad. I thought it was mine."))
 
 
-class Data(NamedTuple):
+class DataSet(NamedTuple):
     """A data set: its name, its name on the Hub, its language, and what a reader must know of it."""
 
     name: str
@@ -29,14 +29,14 @@ class Data(NamedTuple):
 
 
 KNOWN_DATA = {
-    "MELD": Data(
+    "MELD": DataSet(
         "MELD",
         "declare-lab/MELD",
         "en",
         "[MELD](https://github.com/declare-lab/MELD) (Poria et al., 2019): dialogues of one American television "
         "comedy, acted and scripted, in English. Its annotations are under GPL-3.0 and not part of this repository.",
     ),
-    "IEMOCAP": Data(
+    "IEMOCAP": DataSet(
         "IEMOCAP",
         None,
         "en",
@@ -46,15 +46,15 @@ KNOWN_DATA = {
 }
 
 
-def data_of(settings: Mapping[str, Any], results: Mapping[str, Any]) -> Data | None:
-    """The data set that the run or its results name; `None` for somebody's own folder without a name."""
+def data_of(settings: Mapping[str, Any], results: Mapping[str, Any]) -> DataSet | None:
+    """The data set that the run or its results name; `None` for a folder without a name."""
     name = settings.get("dataset") or results.get("dataset")
     if name is None:
         return None
-    return KNOWN_DATA.get(name) or Data(name, name if "/" in name else None, None, f"Data: {name}.")
+    return KNOWN_DATA.get(name) or DataSet(name, name if "/" in name else None, None, f"Data: {name}.")
 
 
-def model_facts(config: M2FNetConfig, processor: Mapping[str, Any]) -> list[str]:
+def describe_model(config: M2FNetConfig, processor: Mapping[str, Any]) -> list[str]:
     """Encoders, context, dialogue encoders and fusion."""
     facts = [_encoder(config, modality) for modality in config.modalities]
     if processor and "text" in config.modalities:
@@ -72,16 +72,16 @@ def model_facts(config: M2FNetConfig, processor: Mapping[str, Any]) -> list[str]
 
 
 def _encoder(config: M2FNetConfig, modality: str) -> str:
-    sense, encoder = SENSES[modality].capitalize(), getattr(config, f"{modality}_config")
+    name, encoder = MODALITY_NAMES[modality].capitalize(), getattr(config, f"{modality}_config")
     if encoder is None:
-        return f"{sense}: features of {config.feature_sizes[modality]} values, made beforehand"
+        return f"{name}: features of {config.feature_sizes[modality]} values, made beforehand"
     if modality == "visual":
         units = f"{encoder.num_action_units} Action Units"
         appearance = f"{encoder.num_appearance_features} appearance features"
         read = {"action_units": units, "appearance": appearance}.get(encoder.visual_features, f"{units}, {appearance}")
-        return f"{sense}: {read}, found with `{encoder.face_backend}`, pooled {POOLINGS[encoder.face_pooling]}"
+        return f"{name}: {read}, found with `{encoder.face_backend}`, pooled {POOLINGS[encoder.face_pooling]}"
     frozen = "frozen" if getattr(config, f"freeze_{modality}_encoder") else "fine-tuned"
-    return f"{sense}: {encoder.model_type} encoder, {encoder.num_hidden_layers} layers, {frozen}"
+    return f"{name}: {encoder.model_type} encoder, {encoder.num_hidden_layers} layers, {frozen}"
 
 
 def _context(processor: Mapping[str, Any]) -> str:
@@ -100,7 +100,7 @@ def _limit(count: int | None) -> str:
     return "as many as fit" if count is None else f"up to {count}"
 
 
-def training_facts(settings: Mapping[str, Any]) -> list[str]:
+def describe_training(settings: Mapping[str, Any]) -> list[str]:
     """The settings of the training that change what comes out."""
     training = settings.get("training", {})
     return [f"{words}: {training[name]}" for name, words in TRAINING.items() if training.get(name) is not None]

@@ -9,6 +9,7 @@ from transformers.dynamic_module_utils import get_relative_import_files
 
 from .. import pipeline_m2fnet
 from ..registration import TASK
+from ..utils.files import write_json
 
 AUTO_MAP = {
     "AutoConfig": "configuration_m2fnet.M2FNetConfig",
@@ -42,4 +43,4 @@ def code_files() -> list[Path]:
 def _update(path: Path, entries: dict[str, Any]) -> None:
     if path.is_file():
         content = json.loads(path.read_text(encoding="utf-8"))
-        path.write_text(json.dumps({**content, **entries}, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        write_json({**content, **entries}, path, sort_keys=True)

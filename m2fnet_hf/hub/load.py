@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..registration import DEFAULT_CHECKPOINT, TASK
+from ..registration import DEFAULT_CHECKPOINT, TASK, is_exported
 
 if TYPE_CHECKING:
     from ..pipeline_m2fnet import MultimodalEmotionPipeline
@@ -30,9 +30,7 @@ def load_pipeline(model: str | None, **options: Any) -> "MultimodalEmotionPipeli
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     name = str(DEFAULT_CHECKPOINT) if model is None else model
-    if (Path(name) / "fusion.onnx").is_file():
-        return _load_exported(name, options)
-    if Path(name).is_dir():
+    if Path(name).is_dir() and not is_exported(name):
         _check_checkpoint(Path(name))
     try:
         return build(TASK, model=name, **options)
@@ -41,20 +39,6 @@ def load_pipeline(model: str | None, **options: Any) -> "MultimodalEmotionPipeli
 
         why = explain(error, name) or error
         raise OSError(f"No model could be loaded from {name} (a folder or a Hub name): {why}") from error
-
-
-def _load_exported(folder: str, options: dict[str, Any]) -> "MultimodalEmotionPipeline":
-    """The pipeline of what `m2fnet export onnx` wrote."""
-    try:
-        from ..export.runner import OnnxEmotionModel
-    except ImportError as error:
-        raise ImportError(f"An exported model needs {error.name}: pip install 'm2fnet-hf[export]'") from None
-    from ..pipeline_m2fnet import MultimodalEmotionPipeline
-    from ..processing_m2fnet import M2FNetProcessor
-
-    model: Any = OnnxEmotionModel(folder)
-    processor = M2FNetProcessor.from_pretrained(folder)
-    return MultimodalEmotionPipeline(model=model, processor=processor, device="cpu", **options)
 
 
 def _check_checkpoint(folder: Path) -> None:

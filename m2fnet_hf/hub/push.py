@@ -5,7 +5,7 @@ import shutil
 import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Protocol
 
 from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import RemoteEntryNotFoundError
@@ -13,16 +13,17 @@ from huggingface_hub.errors import RemoteEntryNotFoundError
 from ..configuration_m2fnet import M2FNetConfig
 from ..feature_extraction_m2fnet import APPEARANCE_WEIGHTS
 from ..processing_m2fnet import M2FNetProcessor
+from ..utils.files import write_json
 from .card import CARD, check_card, write_card
 from .code import add_code
-from .run_files import RECORDS, SETTINGS, publish_records, read_record, weights_sha256, without_paths, write_record
+from .run_files import RUN_FILES, SETTINGS, publish_run_files, read_run_file, weights_sha256, without_paths
 
 CONFIG, PROCESSOR_CONFIG = "config.json", "processor_config.json"
 WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
 def prepare_run(run: Path, folder: Path, repo_id: str, license: str | None = None, dataset: str | None = None) -> None:
-    """Write to `folder` what a repository holds of a run: model, processor, code, records and card.
+    """Write to `folder` what a repository holds of a run: model, processor, code, settings, results and card.
 
     Args:
         run: folder that `m2fnet train` wrote, or a checkpoint.
@@ -33,7 +34,7 @@ def prepare_run(run: Path, folder: Path, repo_id: str, license: str | None = Non
 
     Raises:
         FileNotFoundError: for a run without model or processor.
-        ValueError: for results of another model, or a written card with other figures.
+        ValueError: for results of another model, or a written card with other numbers.
     """
     _check_run(run)
     folder.mkdir(parents=True, exist_ok=True)
@@ -43,11 +44,11 @@ def prepare_run(run: Path, folder: Path, repo_id: str, license: str | None = Non
     for path in [*run.glob("model*.safetensors"), *run.glob(WEIGHTS_INDEX)]:
         shutil.copyfile(path, folder / path.name)
     for name in (CONFIG, PROCESSOR_CONFIG, "tokenizer_config.json"):
-        write_record(without_paths(read_record(folder, name)), folder / name)
-    publish_records(run, folder, repo_id, config)
+        write_json(without_paths(read_run_file(folder, name)), folder / name)
+    publish_run_files(run, folder, repo_id, config)
     if dataset is not None:
-        settings = {"weights": weights_sha256(folder), **read_record(folder, SETTINGS), "dataset": dataset}
-        write_record(settings, folder / SETTINGS)
+        settings = {"weights": weights_sha256(folder), **read_run_file(folder, SETTINGS), "dataset": dataset}
+        write_json(settings, folder / SETTINGS)
     add_code(folder)
     written = (run / CARD).read_text(encoding="utf-8") if (run / CARD).is_file() else ""
     check_card(folder, written)
@@ -62,8 +63,15 @@ def _check_run(run: Path) -> None:
             raise FileNotFoundError(f"A run to push must hold {pattern}, found none in {run}; {hint}.")
 
 
+class Savable(Protocol):
+    """A model, processor or pipeline."""
+
+    def save_pretrained(self, save_directory: Path, **kwargs: Any) -> Any:
+        """Write its files to a folder."""
+
+
 def push_part(
-    part: Any,
+    part: Savable,
     repo_id: str,
     *,
     commit_message: str | None = None,
@@ -78,7 +86,7 @@ def push_part(
     """Upload a model, processor or pipeline with its code; a model with its card.
 
     Args:
-        part: what has `save_pretrained`.
+        part: a model, processor or pipeline.
         repo_id, commit_message, commit_description, private, token, revision, create_pr, tags: as in the library.
         saving: for `save_pretrained`.
     """
@@ -89,9 +97,9 @@ def push_part(
         part.save_pretrained(folder, **saving)
         add_code(folder)
         if (folder / CONFIG).is_file():
-            _fetch_records(api, repo_id, revision, folder)
+            _fetch_run_files(api, repo_id, revision, folder)
             written = _fetch(api, repo_id, CARD, revision) or ""
-            _warn_of_figures(folder, written)
+            _warn_of_metrics(folder, written)
             write_card(folder, repo_id, written, tags=[tags] if isinstance(tags, str) else tags)
         message = commit_message or f"Upload {type(part).__name__}"
         return upload(api, folder, repo_id, message, commit_description, revision, create_pr)
@@ -132,15 +140,15 @@ def upload(
 
 def _made_stale(added: set[str]) -> list[str]:
     """Names of files that would contradict the added ones, if the repository has them."""
-    of_model = [WEIGHTS, WEIGHTS_INDEX, *RECORDS] if CONFIG in added else []
+    of_model = [WEIGHTS, WEIGHTS_INDEX, *RUN_FILES] if CONFIG in added else []
     of_processor = [APPEARANCE_WEIGHTS] if PROCESSOR_CONFIG in added else []
     return [name for name in (*of_model, *of_processor) if name not in added]
 
 
-def _fetch_records(api: HfApi, repo_id: str, revision: str | None, folder: Path) -> None:
-    """The repository's records that are about the weights in the folder."""
+def _fetch_run_files(api: HfApi, repo_id: str, revision: str | None, folder: Path) -> None:
+    """The repository's settings and results that are about the weights in the folder."""
     weights = weights_sha256(folder)
-    for name in RECORDS:
+    for name in RUN_FILES:
         text = _fetch(api, repo_id, name, revision)
         if text is not None and json.loads(text).get("weights") == weights:
             (folder / name).write_text(text, encoding="utf-8")
@@ -153,8 +161,8 @@ def _fetch(api: HfApi, repo_id: str, name: str, revision: str | None) -> str | N
         return None
 
 
-def _warn_of_figures(folder: Path, written: str) -> None:
+def _warn_of_metrics(folder: Path, written: str) -> None:
     try:
         check_card(folder, written)
     except ValueError as error:
-        warnings.warn(f"The words of somebody stay in the card, but: {error}", stacklevel=4)
+        warnings.warn(f"The written part of the card stays as it is, but: {error}", stacklevel=4)

@@ -1,17 +1,18 @@
-"""What a run says of itself (settings, figures), made fit to publish."""
+"""The files of a run (settings, metrics), made fit to publish."""
 
 import json
 import re
 import warnings
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from ..configuration_m2fnet import M2FNetConfig
+from ..utils.files import write_json
+from ..utils.hashes import sha256_files
 
 RESULTS, SETTINGS, DEV_RESULTS = "results.json", "run.json", "dev_results.json"
-RECORDS = (RESULTS, SETTINGS, DEV_RESULTS)
+RUN_FILES = (RESULTS, SETTINGS, DEV_RESULTS)
 
 _LOCAL = re.compile(r"[/~]|\.{1,2}/|[A-Za-z]:[\\/]|\\\\")
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -19,16 +20,11 @@ _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 def weights_sha256(folder: Path) -> str:
     """A hash of a checkpoint's weights, by which its results know it."""
-    digest = sha256()
-    for part in sorted(folder.glob("model*.safetensors")):
-        with part.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
+    return sha256_files(sorted(folder.glob("model*.safetensors")))
 
 
-def read_record(folder: Path, name: str) -> dict[str, Any]:
-    """A record of a run, empty where there is none.
+def read_run_file(folder: Path, name: str) -> dict[str, Any]:
+    """One of the JSON files of a run, empty where there is none.
 
     Raises:
         ValueError: for what is not a JSON object.
@@ -37,35 +33,31 @@ def read_record(folder: Path, name: str) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
-        record = None
-    if not isinstance(record, dict):
+        content = None
+    if not isinstance(content, dict):
         raise ValueError(f"{path} must hold a JSON object, found something else; write it again or remove it.")
-    return record
+    return content
 
 
-def write_record(record: Mapping[str, Any], path: Path) -> None:
-    path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def publish_records(run: Path, folder: Path, repo_id: str, config: M2FNetConfig) -> None:
-    """Copy the records, without paths of this machine and with the hash of the weights that they are about.
+def publish_run_files(run: Path, folder: Path, repo_id: str, config: M2FNetConfig) -> None:
+    """Copy these files, without paths of this machine and with the hash of the weights that they are about.
 
     Raises:
         ValueError: for results of another model.
     """
     weights = weights_sha256(run)
-    for name in RECORDS:
-        record = read_record(run, name)
-        if not record:
+    for name in RUN_FILES:
+        content = read_run_file(run, name)
+        if not content:
             continue
-        if record.get("weights", weights) != weights:
+        if content.get("weights", weights) != weights:
             raise ValueError(_not_of_this_model(run, name, "its weights were others"))
         if name == RESULTS:
-            check_results(record, config, run)
-            record["model"] = repo_id.rpartition("/")[2]
-        write_record({**without_paths(record), "weights": weights}, folder / name)
+            check_results(content, config, run)
+            content["model"] = repo_id.rpartition("/")[2]
+        write_json({**without_paths(content), "weights": weights}, folder / name)
 
 
 def check_results(results: Mapping[str, Any], config: M2FNetConfig, run: Path) -> None:

@@ -21,6 +21,10 @@ from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
+from ..utils.times import clock
+
+# Tags may be in any encoding; from PyAV 19 on none of them is refused.
+_ANY_TAGS: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "surrogateescape"}
 # Containers round time stamps, Matroska to the millisecond: a frame is due from half of that before its stamp on.
 _ROUNDING = 0.0005
 # Sound this far from where it is due follows a gap: more than rounding, less than the packet that a gap lacks at least
@@ -113,7 +117,7 @@ class Clip:
         times, spans = sorted(set(times)), list(spans)
         if not ((times and self.has_video) or (spans and self.has_audio)):
             return
-        with self._open() as container:
+        with open_container(self.path) as container:
             packets, video, audio = _Packets(container), _video(container), _audio(container)
             readers: dict[int, _FrameReader | _SoundReader] = {}
             if times and video is not None:
@@ -150,12 +154,8 @@ class Clip:
         pieces = list(self.read(spans=[(start, end)], sampling_rate=sampling_rate))
         return pieces[0].samples if pieces and isinstance(pieces[0], Sound) else None
 
-    def _open(self) -> InputContainer:
-        # Absolute, since FFmpeg takes what comes before a colon for a protocol; tags may be in any encoding.
-        return av.open(str(self.path.absolute()), metadata_errors="replace")
-
     def _describe(self) -> None:
-        with self._open() as container:
+        with open_container(self.path) as container:
             video, audio = _video(container), _audio(container)
             if video is None and audio is None:
                 self._note_not_a_recording("there is neither video nor sound in it")
@@ -165,7 +165,7 @@ class Clip:
             if video is not None:
                 self.width, self.height = _upright_size(container, video)
         if self.duration is None:
-            with self._open() as container:
+            with open_container(self.path) as container:
                 packets = _Packets(container)
                 deque(packets, maxlen=0)
                 self.duration = packets.end
@@ -176,10 +176,10 @@ class Clip:
         whole = packets.ends if self._is_whole(packets) else dict.fromkeys(ends, self.duration or 0.0)
         due = {**whole, **packets.announced}
         if ends and all(_is_cut(end, due.get(index, 0.0)) for index, end in ends.items()):
-            reached, length = _clock(max(ends.values())), _clock(max(due[index] for index in ends))
+            reached, length = clock(max(ends.values())), clock(max(due[index] for index in ends))
             self._note(f"could be read up to {reached} of {length} only; the rest is treated as absent.")
         elif packets.damaged:
-            start, end = _clock(packets.damaged[0][0]), _clock(packets.damaged[-1][1])
+            start, end = clock(packets.damaged[0][0]), clock(packets.damaged[-1][1])
             where = f"at {start}" if start == end else f"from {start} to {end}"
             self._note(f"is damaged {where}; what cannot be decoded there is treated as absent.")
 
@@ -196,6 +196,16 @@ class Clip:
         sentence = f"{self.path.name} {problem}"
         if sentence not in self.problems:
             self.problems.append(sentence)
+
+
+def open_container(path: Path) -> InputContainer:
+    """A file for reading, by any of the PyAV releases that the package allows.
+
+    Raises:
+        av.FFmpegError: where FFmpeg finds no recording in it.
+    """
+    # Absolute, since FFmpeg takes what comes before a colon for a protocol.
+    return av.open(str(path.absolute()), **_ANY_TAGS)
 
 
 def sample_times(rate: float, spans: Iterable[tuple[float, float]]) -> list[float]:
@@ -464,12 +474,3 @@ def _upright_size(container: InputContainer, video: VideoStream) -> tuple[int, i
     if picture is None:
         return video.width, video.height
     return (picture.width, picture.height) if picture.rotation % 180 == 0 else (picture.height, picture.width)
-
-
-def _clock(seconds: float) -> str:
-    """A time as `0:12.3` or `1:00:12.3`."""
-    tenths = round(max(0.0, seconds) * 10)
-    minutes, tenths = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    rest = f"{tenths / 10:04.1f}"
-    return f"{hours}:{minutes:02d}:{rest}" if hours else f"{minutes}:{rest}"

@@ -3,20 +3,25 @@
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..dialogue_m2fnet import Utterance
+from ..dialogue_m2fnet import EmotionPrediction, Utterance
 from .stream import EmotionStream
 
-# A model that is not causal looks again at so many utterances whenever one arrives.
+if TYPE_CHECKING:
+    from ..pipeline_m2fnet import MultimodalEmotionPipeline
+
+# A model that is not causal reads the last ones again whenever an utterance arrives.
 RECENT_UTTERANCES = 64
 
 
-def live(pipe: Any, utterances: Iterable[Utterance | Mapping[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
+def live(
+    pipe: "MultimodalEmotionPipeline", utterances: Iterable[Utterance | Mapping[str, Any]]
+) -> Iterator[tuple[int, EmotionPrediction]]:
     """Position and prediction of each utterance as soon as it arrives.
 
-    A causal model answers once for each. Another one learns from what follows: it predicts the last 64 utterances anew,
-    and those whose label changes come again.
+    A causal model answers once for each. Another one learns from what follows: it predicts the last 64 utterances
+    again, and those whose label changes come again.
 
     Args:
         pipe: the pipeline.
@@ -29,11 +34,13 @@ def live(pipe: Any, utterances: Iterable[Utterance | Mapping[str, Any]]) -> Iter
         yield from _revised(pipe, utterances)
 
 
-def _revised(pipe: Any, utterances: Iterable[Any]) -> Iterator[tuple[int, dict[str, Any]]]:
-    recent: deque[Any] = deque(maxlen=RECENT_UTTERANCES)
+def _revised(
+    pipe: "MultimodalEmotionPipeline", utterances: Iterable[Utterance | Mapping[str, Any]]
+) -> Iterator[tuple[int, EmotionPrediction]]:
+    recent: deque[Utterance] = deque(maxlen=RECENT_UTTERANCES)
     labels: deque[str | None] = deque(maxlen=RECENT_UTTERANCES)
     for position, utterance in enumerate(utterances):
-        recent.append(utterance)
+        recent.append(Utterance.from_dict(utterance))
         labels.append(None)
         predictions = pipe(list(recent))
         first = position + 1 - len(recent)

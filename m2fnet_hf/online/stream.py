@@ -3,26 +3,30 @@
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from ..attention_m2fnet import M2FNetCache
-from ..dialogue_m2fnet import Utterance
+from ..dialogue_m2fnet import EmotionPrediction, Utterance
 from ..pipeline_m2fnet import MultimodalEmotionPipeline
 from ..recordings.build_reader import fingerprint
+from ..utils.files import write_whole
 
-# A person's resting face is the median over so many utterances: a stream does not know the whole recording.
+if TYPE_CHECKING:
+    from ..modeling_m2fnet import M2FNetForEmotionClassification
+    from ..processing_m2fnet import M2FNetProcessor
+
+# Utterances over which a person's resting face is the median: a stream does not know the whole recording.
 RESTING_UTTERANCES = 64
 FACES = ("action_units", "appearance", "face_ids")
-UNSAID = {"text": "it was said before"}
+SAID_BEFORE = {"text": "it was said before"}
 
 
 class EmotionStream:
-    """A causal model that is told a dialogue utterance by utterance.
+    """A causal model that is given a dialogue utterance by utterance.
 
     It predicts what the model predicts for the whole dialogue, and keeps of the past what the model can still see: with
     `attention_window` neither memory nor time grow. One thing differs: where faces come with the person they belong to
@@ -37,10 +41,14 @@ class EmotionStream:
         ValueError: for a model that is not causal.
     """
 
-    def __init__(self, model: Any, processor: Any = None) -> None:
-        if processor is not None:
+    def __init__(
+        self,
+        model: "MultimodalEmotionPipeline | M2FNetForEmotionClassification",
+        processor: "M2FNetProcessor | None" = None,
+    ) -> None:
+        if not isinstance(model, MultimodalEmotionPipeline):
             model = MultimodalEmotionPipeline(model=model, processor=processor, device=model.device)
-        self.pipe: MultimodalEmotionPipeline = model
+        self.pipe = model
         if not self.pipe.model.config.causal:
             raise ValueError(
                 "A stream needs a causal model, found one that sees the future; train one with `causal: true` in its "
@@ -53,9 +61,9 @@ class EmotionStream:
 
     def __len__(self) -> int:
         """Utterances so far."""
-        return self._cache.seen
+        return self._cache.past_length
 
-    def add(self, utterance: Utterance | Mapping[str, Any]) -> dict[str, Any]:
+    def add(self, utterance: Utterance | Mapping[str, Any]) -> EmotionPrediction:
         """The prediction for the next utterance, as the pipeline gives it.
 
         Raises:
@@ -65,7 +73,7 @@ class EmotionStream:
         if utterance.speaker is not None and utterance.speaker not in self._speakers:
             self._speakers.append(utterance.speaker)
         # Speakers without words stand in front: each keeps the number of their first appearance.
-        speakers = [Utterance(speaker=speaker, missing=UNSAID) for speaker in self._speakers]
+        speakers = [Utterance(speaker=speaker, missing=SAID_BEFORE) for speaker in self._speakers]
         dialogue = [*speakers, *self._faces, *self._words, utterance]
         batch = self.pipe.preprocess([dialogue], **self.pipe._preprocess_params)
         batch["utterances"] = [[batch["utterances"][0][-1]]]
@@ -85,17 +93,21 @@ class EmotionStream:
         for number, face in enumerate(self._faces):
             tensors |= {f"{name}.{number}": torch.as_tensor(array) for name, array in _faces(face).items()}
         state = {
-            "seen": self._cache.seen,
+            "seen": self._cache.past_length,
             "speakers": self._speakers,
             "words": [{"text": one.text, "speaker": one.speaker} for one in self._words],
             "faces": len(self._faces),
         }
-        part = Path(path).with_name(f".part-{Path(path).name}")
-        save_file(tensors, part, {"stream": json.dumps(state), "model": self._fingerprint()})
-        os.replace(part, path)
+        with write_whole(path) as part:
+            save_file(tensors, part, {"stream": json.dumps(state), "model": self._fingerprint()})
 
     @classmethod
-    def load(cls, path: str | os.PathLike, model: Any, processor: Any = None) -> "EmotionStream":
+    def load(
+        cls,
+        path: str | os.PathLike,
+        model: "MultimodalEmotionPipeline | M2FNetForEmotionClassification",
+        processor: "M2FNetProcessor | None" = None,
+    ) -> "EmotionStream":
         """The stream that [`save`] wrote, with the model and processor that it had.
 
         Raises:
@@ -119,7 +131,7 @@ class EmotionStream:
         for number in range(state["faces"]):
             arrays = {name: tensors.get(f"{name}.{number}") for name in FACES}
             stream._faces.append(Utterance(**{k: v.cpu().numpy() for k, v in arrays.items() if v is not None}))
-        stream._cache.seen = state["seen"]
+        stream._cache.past_length = state["seen"]
         numbers = [int(name.removeprefix("keys.")) for name in tensors if name.startswith("keys.")]
         stream._cache.states = {number: (tensors[f"keys.{number}"], tensors[f"values.{number}"]) for number in numbers}
         return stream
@@ -156,7 +168,7 @@ class EmotionStream:
 
 
 def _words(text: str | None, speaker: str | None) -> Utterance:
-    return Utterance(text=text, speaker=speaker, missing={} if text else UNSAID)
+    return Utterance(text=text, speaker=speaker, missing={} if text else SAID_BEFORE)
 
 
 def _faces(utterance: Utterance) -> dict[str, Any]:

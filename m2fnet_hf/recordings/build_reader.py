@@ -1,43 +1,48 @@
-"""What a model needs to be seen and heard of a recording: its `Observer`."""
+"""The reader of recordings that fits a model: it reads what the model reads, and no more."""
 
 import json
-import warnings
 from collections.abc import Callable, Iterable
-from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from ..configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
+from ..configuration_m2fnet import M2FNetVisualConfig
 from ..faces.registry import load_face_backend
 from ..faces.types import FaceBackend, Faces
+from ..utils.hashes import hash_parts
 from .cache import Cache
-from .reader import SAMPLING_RATE, Observer
+from .reader import SAMPLING_RATE, RecordingReader
+
+if TYPE_CHECKING:
+    from ..feature_extraction_m2fnet import AppearanceFeatureExtractor
+    from ..modeling_m2fnet import M2FNetForEmotionClassification
+    from ..processing_m2fnet import M2FNetProcessor
 
 NO_FACES = "none"
 
 
-def observer_for(
-    model: Any,
-    processor: Any,
+def build_reader(
+    model: "M2FNetForEmotionClassification",
+    processor: "M2FNetProcessor",
     faces: str | Path | FaceBackend | None = None,
     frame_rate: float = 2.0,
     cache: Cache | None = None,
     progress: Callable[..., Iterable[Any]] | None = None,
     encode_sound: bool = True,
-) -> Observer:
-    """An observer that looks and listens for what the model reads, and for no more.
+) -> RecordingReader:
+    """A reader of what the model reads.
 
     Args:
-        model: [`M2FNetForEmotionClassification`].
-        processor: [`M2FNetProcessor`].
+        model: torch's, or an exported one.
+        processor: of the model.
         faces: name of a face backend, one of its objects, a csv or npz file of faces, or `none`. Default: the one that
             the model names; where it does not work, faces are masked. One that is given is asked even for a model that
             does not read faces, so that they can be drawn.
-        frame_rate: frames of each second of an utterance that are looked at.
+        frame_rate: frames of each second of an utterance in which faces are looked for.
         cache: where results are kept.
         progress: wraps the pass over a recording, as `rich.progress.track` does.
         encode_sound: run the sound encoder on each batch of utterances, so that their sound need not stay in memory.
@@ -45,62 +50,58 @@ def observer_for(
     Raises:
         ValueError, ImportError, OSError: where the face backend that was named does not work.
     """
-    config: M2FNetConfig = model.config
-    observer = Observer(
+    config = model.config
+    reader = RecordingReader(
         frame_rate=frame_rate,
         max_faces=processor.au_feature_extractor.max_faces,
         faces_required=faces is not None,
-        listen=config.audio_config is not None,
+        reads_audio=config.audio_config is not None,
         cache=cache or Cache(None),
         progress=progress,
     )
-    if observer.listen and encode_sound:
-        observer.hear = _Hearing(model, processor)
-        observer.settings["audio"] = fingerprint(
-            model.base_model.audio_encoder, [processor.feature_extractor.to_dict(), config.num_blocks, str(model.dtype)]
-        )
+    if reader.reads_audio and encode_sound:
+        reader.encode_audio = _AudioEncoder(model, processor)
+        base: Any = model.base_model
+        settings = [processor.feature_extractor.to_dict(), config.num_blocks, str(model.dtype)]
+        reader.settings["audio"] = fingerprint(base.audio_encoder, settings)
     if faces is not None and str(faces) != NO_FACES:
-        observer.faces = load_face_backend(faces) if isinstance(faces, (str, Path)) else faces
+        reader.faces = load_face_backend(faces) if isinstance(faces, (str, Path)) else faces
     elif config.visual_config is not None and faces is None:
-        observer.faces = _default_backend(config.visual_config.face_backend)
+        try:
+            reader.faces = load_face_backend(config.visual_config.face_backend)
+        except (ImportError, OSError, ValueError) as error:
+            reader.unreported.append(str(error))
     if config.visual_config is not None:
-        _look_for(observer, config.visual_config, processor)
-    return observer
+        _choose_face_features(reader, config.visual_config, processor.appearance_feature_extractor)
+    return reader
 
 
-def _look_for(observer: Observer, config: M2FNetVisualConfig, processor: Any) -> None:
+def _choose_face_features(
+    reader: RecordingReader, config: M2FNetVisualConfig, extractor: "AppearanceFeatureExtractor"
+) -> None:
     """Choose what of each face the model reads."""
-    if observer.faces is None:
-        observer.why_blind = "faces were not looked for"
+    if reader.faces is None:
+        reader.visual_unavailable_reason = "faces were not looked for"
         return
     if config.visual_features in ("action_units", "both"):
-        offered = list(observer.faces.action_units)
+        offered = list(reader.faces.action_units)
         wanted = config.action_units or offered
         lacking = [name for name in wanted if name not in offered]
         if lacking or len(wanted) != config.num_action_units:
-            observer.why_blind = (
+            reader.visual_unavailable_reason = (
                 f"the faces come without {', '.join(lacking) or 'the Action Units that the model reads'}"
             )
             return
-        observer.units = [offered.index(name) for name in wanted]
+        reader.units = [offered.index(name) for name in wanted]
     if config.visual_features in ("appearance", "both"):
-        extractor = processor.appearance_feature_extractor
-        observer.describe = _Describing(extractor)
-        observer.settings["appearance"] = extractor.fingerprint
+        reader.describe = _AppearanceDescriber(extractor)
+        reader.settings["appearance"] = extractor.fingerprint
 
 
-def _default_backend(name: str) -> FaceBackend | None:
-    try:
-        return load_face_backend(name)
-    except (ImportError, OSError, ValueError) as error:
-        warnings.warn(str(error), stacklevel=2)
-        return None
-
-
-class _Hearing:
+class _AudioEncoder:
     """The model's sound encoder."""
 
-    def __init__(self, model: Any, processor: Any) -> None:
+    def __init__(self, model: "M2FNetForEmotionClassification", processor: "M2FNetProcessor") -> None:
         self.model = model
         self.processor = processor
 
@@ -113,15 +114,16 @@ class _Hearing:
     def _encode(self, sounds: list[np.ndarray]) -> np.ndarray:
         utterances = [{"audio": sound, "sampling_rate": SAMPLING_RATE} for sound in sounds]
         inputs = self.processor([utterances], modalities=["audio"]).to(self.model.device)
+        base: Any = self.model.base_model
         with torch.inference_mode():
-            features = self.model.base_model.get_audio_features(inputs["input_values"], inputs["audio_attention_mask"])
-        return features[0].float().cpu().numpy()
+            output = base.get_audio_features(inputs["input_values"], inputs["audio_attention_mask"])
+        return output.pooler_output[0].float().cpu().numpy()
 
 
-class _Describing:
+class _AppearanceDescriber:
     """The appearance features of faces, as the processor reduces them."""
 
-    def __init__(self, extractor: Any) -> None:
+    def __init__(self, extractor: "AppearanceFeatureExtractor") -> None:
         self.extractor = extractor
 
     def __call__(self, image: np.ndarray, faces: Faces) -> np.ndarray:
@@ -132,8 +134,9 @@ class _Describing:
 
 def fingerprint(module: nn.Module, settings: Any) -> str:
     """A hash of weights and settings."""
-    digest = blake2b(json.dumps(settings, sort_keys=True, default=str).encode(), digest_size=16)
-    for name, tensor in module.state_dict().items():
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+    weights = (
+        (name.encode(), tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+        for name, tensor in module.state_dict().items()
+    )
+    described = json.dumps(settings, sort_keys=True, default=str).encode()
+    return hash_parts(chain([described], chain.from_iterable(weights)))

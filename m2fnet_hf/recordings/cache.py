@@ -1,21 +1,18 @@
 """Arrays on disk by what they were made from, so that no work is done twice and a killed run goes on where it was."""
 
-import json
 import os
 import tempfile
-import warnings
 from collections.abc import Mapping
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 from huggingface_hub.constants import HF_HOME
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-BLOCK = 1 << 20
+from ..utils.files import write_whole
+from ..utils.hashes import hash_file, hash_json
 
 
 def default_cache_dir() -> Path:
@@ -25,11 +22,7 @@ def default_cache_dir() -> Path:
 
 def content_hash(path: str | Path) -> str:
     """A hash of the file's bytes; its name and date do not count."""
-    digest = blake2b(digest_size=16)
-    with Path(path).open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+    return hash_file(path)
 
 
 def open_cache(where: str | os.PathLike | bool = True) -> "Cache":
@@ -43,7 +36,7 @@ class Cache:
     """Dictionaries of arrays by key, safe to use from several processes at once.
 
     An entry is written to a temporary file that then takes its place, so it is whole or not there. A folder that
-    cannot be written to is a warning and no error: the work is done, but not kept.
+    cannot be written to is a problem and no error: the work is done, but not kept.
 
     Args:
         folder: made when the first entry is written; `None` keeps nothing.
@@ -51,6 +44,12 @@ class Cache:
 
     def __init__(self, folder: str | os.PathLike | None) -> None:
         self.folder = None if folder is None else Path(folder)
+        self._problems: list[str] = []
+
+    def take_problems(self) -> list[str]:
+        """What could not be kept since this was last asked, a sentence each."""
+        problems, self._problems = self._problems, []
+        return problems
 
     @property
     def scratch(self) -> Path:
@@ -63,7 +62,7 @@ class Cache:
             return None
         try:
             return load_file(self._path(key))
-        except (OSError, SafetensorError):  # not there, or spoilt by something that is not us
+        except (OSError, SafetensorError):  # not there, or spoilt from outside
             return None
 
     def save(self, arrays: Mapping[str, np.ndarray], **key: Any) -> None:
@@ -72,22 +71,16 @@ class Cache:
             return
         path = self._path(key)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(f".{uuid4().hex}.part")
-            try:
-                save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)
-                os.replace(temporary, path)
-            finally:
-                temporary.unlink(missing_ok=True)
+            with write_whole(path, concurrent=True) as part:
+                save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, part)
         except (OSError, SafetensorError) as error:
-            warnings.warn(
-                f"Nothing can be kept in {self.folder} ({error}), so the next run starts anew; give a folder that can "
-                "be written to.",
-                stacklevel=2,
+            self._problems.append(
+                f"Nothing can be kept in {self.folder} ({error}), so the next run starts from the beginning; give a "
+                "folder that can be written to."
             )
             self.folder = None
 
     def _path(self, key: Mapping[str, Any]) -> Path:
         assert self.folder is not None
-        digest = blake2b(json.dumps(key, sort_keys=True).encode(), digest_size=16).hexdigest()
+        digest = hash_json(key)
         return self.folder / digest[:2] / f"{digest}.safetensors"

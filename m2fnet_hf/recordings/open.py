@@ -1,22 +1,20 @@
 """What a user points at, to a dialogue and its recording."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterable, Mapping
-from hashlib import blake2b
-from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import urlopen
-from uuid import uuid4
 
 from ..data.transcripts import FORMATS, read_transcript
 from ..dialogue_m2fnet import Dialogue
 from ..media.clip import Clip
 from ..media.frame_rate import frame_rate
+from ..utils.files import write_whole
+from ..utils.hashes import hash_text
 from .cache import Cache
 from .transcribe import transcribe
+
+TIMEOUT = 60.0  # seconds without an answer
 
 
 def open_source(
@@ -25,11 +23,11 @@ def open_source(
     """A dialogue, and its recording where it has one.
 
     Args:
-        source: path or URL of a transcript, or of a recording, or a dictionary of `video` with `transcript` (path or
-            URL) or `utterances`.
+        source: path or URL of a transcript, or of a recording, or a dictionary of `recording` with `transcript` (path
+            or URL) or `utterances`.
         asr: name of a speech recognition model, or the library's pipeline with one, for a recording without transcript.
         cache: keeps what it understood.
-        progress: wraps the listening, as `rich.progress.track` does.
+        progress: wraps the speech recognition, as `rich.progress.track` does.
 
     Raises:
         FileNotFoundError: without the file.
@@ -41,10 +39,10 @@ def open_source(
         path = fetch(source, cache)
         if path.suffix.lower() in FORMATS:
             return read_transcript(path), None
-        source = {"video": path}
-    recording = fetch(source["video"], cache)
+        source = {"recording": path}
+    recording = fetch(source["recording"], cache)
     if "utterances" in source:
-        return Dialogue(source["utterances"], id=source.get("id")), recording
+        return Dialogue.from_any(source), recording
     if source.get("transcript") is not None:
         path, known = fetch(source["transcript"], cache), recording.is_file()
         duration, rate = (Clip(recording).duration, frame_rate(recording)) if known else (None, None)
@@ -68,16 +66,15 @@ def fetch(source: str | Path, cache: Cache) -> Path:
     parts = urlsplit(str(source))
     if parts.scheme not in ("http", "https"):
         return Path(source)
-    folder = cache.scratch / blake2b(str(source).encode(), digest_size=16).hexdigest()
-    path = folder / (PurePosixPath(parts.path).name or "recording")
-    temporary = folder / f"{uuid4().hex}.part"
-    folder.mkdir(parents=True, exist_ok=True)
+    import fsspec
+    from aiohttp import ClientError, ClientTimeout
+
+    path = cache.scratch / hash_text(str(source)) / (PurePosixPath(parts.path).name or "recording")
+    # The proxies of the environment, and an error from a server that sends nothing more.
+    settings = {"trust_env": True, "timeout": ClientTimeout(sock_connect=TIMEOUT, sock_read=TIMEOUT)}
     try:
-        with urlopen(str(source)) as response, temporary.open("wb") as file:
-            shutil.copyfileobj(response, file)
-        os.replace(temporary, path)
-    except (HTTPException, OSError) as error:
+        with write_whole(path, concurrent=True) as part:
+            fsspec.filesystem(parts.scheme, client_kwargs=settings).get_file(str(source), str(part))
+    except (ClientError, OSError, TimeoutError) as error:
         raise OSError(f"{source} must be a file that can be fetched, found: {error}; check the address.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return path

@@ -12,7 +12,7 @@ from ..dialogue_m2fnet import Dialogue, Utterance
 from ..media.clip import Clip
 from .cache import Cache, content_hash
 
-# Seconds that a model other than Whisper hears at a time; the library overlaps them.
+# Seconds that a model other than Whisper reads at a time; the library overlaps them.
 WINDOW = 30
 # Words that follow each other faster than this belong to one utterance, unless it gets too long.
 PAUSE = 0.6
@@ -28,53 +28,53 @@ def transcribe(
     cache: Cache | None = None,
     progress: Callable[..., Iterable[Any]] | None = None,
 ) -> Dialogue:
-    """The dialogue that a model hears; it does not tell speakers apart.
+    """The dialogue that a model recognises; speakers are not told apart.
 
     Args:
         recording: anything with sound.
         asr: a model with timestamps: Whisper's are segments, those of CTC models words, which pauses make utterances.
-        cache: keeps what it heard.
+        cache: keeps what it recognised.
         progress: wraps the one step that this is, as `rich.progress.track` does.
 
     Raises:
-        ValueError: where there is no sound, or nothing was heard.
+        ValueError: where there is no sound, or no speech was recognised.
     """
     cache = cache or Cache(None)
     name = asr if isinstance(asr, str | Path) else asr.model.name_or_path
     key = {"stage": "speech", "source": content_hash(recording), "model": str(name)}
     kept = cache.load(**key)
     if kept is not None:
-        heard = json.loads(kept["utterances"].tobytes())
+        recognised = json.loads(kept["utterances"].tobytes())
     else:
         steps: Iterable[Any] = [recording]
         if progress is not None:
-            steps = progress(steps, description=f"Listening to {recording.name}", total=1)
-        heard = [utterance for step in steps for utterance in _listen(step, asr)]
-        cache.save({"utterances": np.frombuffer(json.dumps(heard).encode(), np.uint8)}, **key)
-    if not heard:
+            steps = progress(steps, description=f"Transcribing {recording.name}", total=1)
+        recognised = [utterance for step in steps for utterance in _recognise(step, asr)]
+        cache.save({"utterances": np.frombuffer(json.dumps(recognised).encode(), np.uint8)}, **key)
+    if not recognised:
         raise ValueError(
             f"{recording.name} must hold speech, found none that {name} understands; give a `transcript` instead."
         )
-    return Dialogue([Utterance(text=text, start=start, end=end) for text, start, end in heard], id=recording.stem)
+    return Dialogue([Utterance(text=text, start=start, end=end) for text, start, end in recognised], id=recording.stem)
 
 
-def _listen(recording: Path, asr: str | Path | Pipeline) -> list[Chunk]:
-    listener: Any = pipeline("automatic-speech-recognition", model=str(asr)) if isinstance(asr, str | Path) else asr
-    rate = listener.feature_extractor.sampling_rate
+def _recognise(recording: Path, asr: str | Path | Pipeline) -> list[Chunk]:
+    recogniser: Any = pipeline("automatic-speech-recognition", model=str(asr)) if isinstance(asr, str | Path) else asr
+    rate = recogniser.feature_extractor.sampling_rate
     clip = Clip(recording)
     sound = clip.sound(sampling_rate=rate)
     if sound is None:
         reason = clip.problems[0] if clip.problems else f"{recording.name} has no sound."
         raise ValueError(f"Speech recognition needs sound, found none: {reason} Give a `transcript` instead.")
-    whisper = listener.type == "seq2seq_whisper"
+    whisper = recogniser.type == "seq2seq_whisper"
     options = {"return_timestamps": True} if whisper else {"return_timestamps": "word", "chunk_length_s": WINDOW}
-    heard = listener({"raw": sound, "sampling_rate": rate}, **options)
-    chunks = list(_timed(heard["chunks"], len(sound) / rate))
+    recognised = recogniser({"raw": sound, "sampling_rate": rate}, **options)
+    chunks = list(_timed(recognised["chunks"], len(sound) / rate))
     return chunks if whisper else list(_join(chunks))
 
 
 def _timed(chunks: Iterable[Mapping[str, Any]], length: float) -> Iterator[Chunk]:
-    """Chunks within a recording of so many seconds; where a model does not say when, one begins as the last ends."""
+    """Chunks within a recording of `length` seconds; one without its start begins as the last ends."""
     last = 0.0
     for chunk in chunks:
         start, end = chunk["timestamp"]

@@ -1,1 +1,1 @@
-"""Predictions and figures in forms that people read."""
+"""Predictions and metrics in forms that people read."""

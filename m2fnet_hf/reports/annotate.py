@@ -1,6 +1,5 @@
 """A copy of a recording with a prediction drawn into it, and its sound kept."""
 
-import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -17,7 +16,9 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from .console_tables import clock
+from ..media.clip import open_container
+from ..utils.files import write_whole
+from ..utils.times import clock
 from .overlay import Painter, planes_of
 
 _TICK = Fraction(1, 60_000)  # whole for the usual frame rates, and about the finest that MPEG-4 allows
@@ -36,7 +37,7 @@ def annotate_video(
     output: Path,
     progress: Callable[[Iterable[float]], Iterable[float]] = iter,
 ) -> None:
-    """Writes a copy of a recording with the boxes of faces, and with words and emotion while somebody speaks.
+    """Writes a copy of a recording with the boxes of faces, and with the text and emotion of what is said.
 
     The copy is an mp4, upright, with the recording's sound and the times of its frames.
 
@@ -58,30 +59,21 @@ def annotate_video(
     first = _first_frame(video)
     if output.exists() and output.samefile(video):
         raise ValueError(f"The output must be another file than the recording, found {output} for both; rename it.")
-    temporary = output.with_name(f".part-{output.name}")
-    try:
-        with (
-            _open(video) as source,
-            av.open(str(temporary.absolute()), "w", format="mp4", options={"movflags": "+faststart"}) as target,
-        ):
-            reader = _Reader(source)
-            for _ in progress(_copy(reader, target, first, Painter(first, result))):
-                pass
-        os.replace(temporary, output)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        write_whole(output) as part,
+        open_container(video) as source,
+        av.open(str(part.absolute()), "w", format="mp4", options={"movflags": "+faststart"}) as target,
+    ):
+        reader = _Reader(source)
+        for _ in progress(_copy(reader, target, first, Painter(first, result))):
+            pass
     if problem := reader.problem(video.name):
         warnings.warn(problem, stacklevel=2)
 
 
-def _open(video: Path) -> InputContainer:
-    # Absolute, since FFmpeg takes what comes before a colon for a protocol; tags may be in any encoding.
-    return av.open(str(video.absolute()), metadata_errors="replace")
-
-
 def _first_frame(video: Path) -> VideoFrame:
     try:
-        with _open(video) as source:
+        with open_container(video) as source:
             return next(source.decode(_picture_stream(source)))
     except FileNotFoundError:
         raise FileNotFoundError(f"A recording must be a file, found none at {video}; check the path.") from None
@@ -246,7 +238,7 @@ class _EncodedSound:
     def write(self, packet: Packet) -> Iterator[Packet]:
         for frame in self.reader.decode(packet):
             if frame.pts is not None:
-                # The encoder cuts frames anew: it needs a time base of samples.
+                # The encoder cuts frames of its own: it needs a time base of samples.
                 samples = round((_seconds(frame.pts, frame) - self.reader.origin) * frame.sample_rate)
                 frame.pts, frame.time_base = samples, Fraction(1, frame.sample_rate)
             yield from self.stream.encode(frame)

@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..utils.times import span
+
+METRIC_NAMES = {"weighted_f1": "Weighted F1", "accuracy": "Accuracy", "macro_f1": "Macro F1"}
 UNREAD = {"text": "text", "audio": "sound", "visual": "faces"}
 
 
@@ -32,23 +34,55 @@ def prediction_table(predictions: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def figures_table(figures: Mapping[str, Any]) -> Table:
+def metrics_table(metrics: Mapping[str, Any]) -> Table:
     """Each class and the averages, in per cent, with 95 % intervals over dialogues; and the calibration error."""
     table = Table(box=None, pad_edge=False)
     table.add_column("Emotion")
     for name in ("Precision", "Recall", "F1", "95 %", "Utterances"):
         table.add_column(name, justify="right", no_wrap=True)
-    intervals = figures["intervals"] or {"f1": {}}
-    for name, figure in figures["per_class"].items():
-        cells = (_per_cent(figure[key]) for key in ("precision", "recall", "f1"))
-        table.add_row(name, *cells, _interval(intervals["f1"].get(name)), str(figures["support"][name]))
+    intervals = metrics["intervals"] or {"f1": {}}
+    for name, values in metrics["per_class"].items():
+        cells = (_per_cent(values[key]) for key in ("precision", "recall", "f1"))
+        table.add_row(name, *cells, _interval(intervals["f1"].get(name)), str(metrics["support"][name]))
     table.add_section()
-    total = str(sum(figures["support"].values()))
+    total = str(sum(metrics["support"].values()))
     for name in ("weighted_f1", "macro_f1", "accuracy"):
-        row = (_per_cent(figures[name]), _interval(intervals.get(name)), total)
+        row = (_per_cent(metrics[name]), _interval(intervals.get(name)), total)
         table.add_row(name.replace("_", " "), "", "", *row)
-    table.add_row("calibration error", "", "", _per_cent(figures["calibration"]["ece"]), "", total)
+    table.add_row("calibration error", "", "", _per_cent(metrics["calibration"]["ece"]), "", total)
     return table
+
+
+def ablation_table(result: Mapping[str, Any]) -> Table:
+    """The rows of an ablation, mean and deviation over seeds in per cent; the last column is of weighted F1."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("Row")
+    table.add_column("Split")
+    for name in (*METRIC_NAMES.values(), "F1 over text"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, rows in result["tables"].items():
+        table.add_section()
+        table.add_row(Text(name, "bold"))
+        for row in rows:
+            splits = list(row["metrics"])
+            metrics = [[_spread(row["metrics"][split][metric]) for split in splits] for metric in METRIC_NAMES]
+            gains = [_spread(row["difference"][split]["weighted_f1"], "+") for split in splits if row["difference"]]
+            table.add_row(Text(_change(row["overrides"])), *("\n".join(lines) for lines in (splits, *metrics, gains)))
+    return table
+
+
+def _change(overrides: Mapping[str, Any]) -> str:
+    """What a row changes, in words."""
+    words = [
+        " + ".join(value) if name == "modalities" else f"{name.rpartition('.')[2]} {value}"
+        for name, value in overrides.items()
+    ]
+    return ", ".join(words) or "as it is"
+
+
+def _spread(spread: Mapping[str, Any], sign: str = "") -> str:
+    value = f"{100 * spread['mean']:{sign}.2f}"
+    return value if spread["std"] is None else f"{value} ± {100 * spread['std']:.2f}"
 
 
 def _per_cent(share: float) -> str:
@@ -66,21 +100,3 @@ def reads_only(modalities: Sequence[str]) -> str | None:
         return None
     read = " and ".join(UNREAD[modality] for modality in modalities)
     return f"This model reads {read} only: no prediction rests on {' or '.join(unread)}."
-
-
-def show(table: Table) -> None:
-    """Print to the terminal, as wide as it is."""
-    Console().print(table)
-
-
-def span(start: float | None, end: float | None) -> str:
-    """`0:01.5-0:03.0`, or what is known of it."""
-    return "-".join(clock(time) for time in (start, end) if time is not None)
-
-
-def clock(seconds: float) -> str:
-    """`M:SS.d`, or `H:MM:SS.d` from an hour on."""
-    tenths = round(seconds * 10)
-    minutes, rest = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest / 10:04.1f}" if hours else f"{minutes}:{rest / 10:04.1f}"

@@ -166,7 +166,7 @@ def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
 
 
 def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: float, lines: int) -> list[str]:
-    """At most so many lines, broken at spaces where there are any, with an ellipsis where the text goes on."""
+    """At most that many lines, broken at spaces where there are any, with an ellipsis where the text goes on."""
     wrapped: list[str] = []
     while text and len(wrapped) < lines - 1:
         fitting = _fitting(text, font, width)

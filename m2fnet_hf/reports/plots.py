@@ -21,7 +21,7 @@ DOTS_PER_INCH = 150
 FONT_SIZE = 9
 
 
-def write_figures(results: Mapping[str, Any], folder: Path) -> list[Path]:
+def write_plots(results: Mapping[str, Any], folder: Path) -> list[Path]:
     """PNG files of what the results hold.
 
     Args:

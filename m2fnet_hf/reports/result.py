@@ -2,14 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..dialogue_m2fnet import EmotionPrediction
 from .console_tables import UNREAD, reads_only
+
+if TYPE_CHECKING:
+    from ..configuration_m2fnet import M2FNetConfig
 
 
 def build_result(
-    predictions: Sequence[Mapping[str, Any]],
-    config: Any,
+    predictions: Sequence[EmotionPrediction],
+    config: "M2FNetConfig",
     model: str,
     source: str,
     warnings: Sequence[str] = (),
@@ -36,7 +40,7 @@ def build_result(
         )
     return {
         "source": source,
-        "video": None,
+        "recording": None,
         "model": model,
         "labels": config.label_names,
         "reads": list(reads),
@@ -45,6 +49,11 @@ def build_result(
         "missing": {name: dict(counts.most_common()) for name, counts in missing.items() if counts},
         "utterances": list(predictions),
     }
+
+
+def recording_of(result: Mapping[str, Any]) -> str | None:
+    """The path of the recording of a result, also of one that was written when it was called `video`."""
+    return result.get("recording", result.get("video"))
 
 
 def summary(result: Mapping[str, Any]) -> Iterator[str]:

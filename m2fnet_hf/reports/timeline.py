@@ -26,8 +26,8 @@ FONT_SIZE = 7
 INK, QUIET, LINE, BAND = "#1F2328", "#59636E", "#D8DEE4", "#F6F8FA"
 
 
-def write_timeline(result: Mapping[str, Any], path: Path) -> None:
-    """A timeline as PNG, SVG or PDF, by the suffix of `path`.
+def write_timeline(result: Mapping[str, Any], path: Path, format: str | None = None) -> None:
+    """A timeline as `png`, `svg` or `pdf`: the `format`, or else the suffix of `path`.
 
     Speakers are rows, emotions colours, probabilities opacity. Long conversations are broken into strips. Where no
     utterance has times, they stand in order; where some have, the others are counted in the heading.
@@ -51,7 +51,7 @@ def write_timeline(result: Mapping[str, Any], path: Path) -> None:
     for axis in axes:
         for bar in layout.bars:
             _draw_bar(axis, bar, utterances[bar.number], colors)
-    figure.savefig(path)
+    figure.savefig(path, format=format)
 
 
 def opacity(score: float) -> float:

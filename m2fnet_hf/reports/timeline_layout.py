@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, count
 from typing import Any, NamedTuple
 
-from .console_tables import clock
+from ..utils.times import clock
 from .formatting import speaker_name
 
 TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
@@ -14,7 +14,7 @@ TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 class Bar(NamedTuple):
     """An utterance (its number, from 0) in a row, from `left` to `right`: seconds, or numbers of utterances.
 
-    Those of one row that overlap share its height: each has one of so many `lanes`.
+    Those of one row that overlap share its height: each has one of `lanes` of them.
     """
 
     number: int

@@ -1,13 +1,12 @@
 """The result of a conversation to files."""
 
-import json
-import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from ..utils.files import write_json, write_whole
 from .timeline_layout import is_timed
 
 KINDS = ("json", "csv", "srt", "vtt", "eaf", "png", "html")
@@ -86,7 +85,7 @@ def _writer(kind: str, video: Path | None) -> Callable[[Mapping[str, Any], Path]
     try:
         match kind:
             case "json":
-                return _write_json
+                return write_json
             case "csv":
                 from .spreadsheet import write_csv
 
@@ -106,17 +105,13 @@ def _writer(kind: str, video: Path | None) -> Callable[[Mapping[str, Any], Path]
             case "png":
                 from .timeline import write_timeline
 
-                return write_timeline
+                return partial(write_timeline, format="png")
             case _:
                 from .page import write_page
 
                 return partial(write_page, video=video)
     except ImportError as error:
         raise ImportError(f"The report {kind} needs {error.name}: {REPORTS_EXTRA}") from None
-
-
-def _write_json(result: Mapping[str, Any], path: Path) -> None:
-    path.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
 
 
 def _name(result: Mapping[str, Any], stem: str, kind: str) -> str:
@@ -126,10 +121,6 @@ def _name(result: Mapping[str, Any], stem: str, kind: str) -> str:
 
 
 def _replace(path: Path, write: Callable[[Path], None]) -> Path:
-    partial_file = path.with_name(f".part-{path.name}")  # one name, so that a run after a killed one clears it away
-    try:
-        write(partial_file)
-        os.replace(partial_file, path)
-    finally:
-        partial_file.unlink(missing_ok=True)
+    with write_whole(path) as part:
+        write(part)
     return path

@@ -1,7 +1,6 @@
 """Tables of runs that differ in a few settings, over several seeds, each beside its control that reads text alone."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -9,24 +8,22 @@ from itertools import chain, combinations
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
-from uuid import uuid4
-
-from rich.table import Table
-from rich.text import Text
 
 from ..configuration_m2fnet import FUSIONS
+from ..context_m2fnet import CONTEXTS, CONTEXTS_WITH_FUTURE
 from ..dialogue_m2fnet import Dialogue
-from ..processing_m2fnet import CONTEXTS, CONTEXTS_WITH_FUTURE
 from ..recordings.dataset import with_recordings
+from ..utils.console import Progress
+from ..utils.files import write_json
 from .overrides import chosen_on_dev, data_hash, override, read_yaml, run_modalities, settings_hash, with_modalities
 from .settings import RunConfig
 from .trainer import train as train_run
 
 Grid = Mapping[str, Sequence[Mapping[str, Any]]]
-Figures = Mapping[str, Mapping[str, float]]
+Metrics = Mapping[str, Mapping[str, float]]
 
 SPLITS = ("dev", "test")
-METRICS = {"weighted_f1": "Weighted F1", "accuracy": "Accuracy", "macro_f1": "Macro F1"}
+METRICS = ("weighted_f1", "accuracy", "macro_f1")
 # What the paper varies from 1 to 6.
 COUNTS = range(1, 7)
 
@@ -40,7 +37,7 @@ def ablate(
     output: str | Path,
     seeds: Sequence[int] = (0, 1, 2),
     keep_weights: bool = False,
-    progress: Callable[..., Iterable[Any]] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Train every row of a grid once per seed, choose its epoch on dev, and read test once.
 
@@ -58,7 +55,7 @@ def ablate(
 
     Returns:
         `seeds` and `tables`: rows by table, each with its `overrides`, the `runs` and text-only `control` (hashes in
-        the order of the seeds), and by split and metric the `mean` and `std` of its `figures` over the seeds and of
+        the order of the seeds), and by split and metric the `mean` and `std` of its `metrics` over the seeds and of
         their `difference` to the control of the same seed. `std` is `None` for one seed, and `difference` for a run
         that does not read text.
 
@@ -86,11 +83,11 @@ def ablate(
     runs: Iterable[Any] = planned.items()
     if progress is not None:
         runs = progress(runs, description="Runs", total=len(planned))
-    figures = {key: _figures(one, output / "runs" / key, splits, keep_weights) for key, one in runs}
+    measured = {key: _measure(one, output / "runs" / key, splits, keep_weights) for key, one in runs}
     for row in chain.from_iterable(tables.values()):
-        row |= _summary(figures, row["runs"], row["control"])
+        row |= _summary(measured, row["runs"], row["control"])
     result = {"seeds": list(seeds), "tables": tables}
-    _write(result, output / "ablation.json")
+    write_json(result, output / "ablation.json", concurrent=True, default=repr)
     return result
 
 
@@ -131,41 +128,25 @@ def load_grid(path: str | Path) -> dict[str, list[dict[str, Any]]]:
     return grid
 
 
-def ablation_table(result: Mapping[str, Any]) -> Table:
-    """What [`ablate`] returns, mean and deviation over seeds in per cent; the last column is that of weighted F1."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("Row")
-    table.add_column("Split")
-    for name in (*METRICS.values(), "F1 over text"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name, rows in result["tables"].items():
-        table.add_section()
-        table.add_row(Text(name, "bold"))
-        for row in rows:
-            figures = [[_cell(row["figures"][split][metric]) for split in SPLITS] for metric in METRICS]
-            gains = [_cell(row["difference"][split]["weighted_f1"], "+") for split in SPLITS if row["difference"]]
-            table.add_row(Text(_name(row["overrides"])), *("\n".join(lines) for lines in (SPLITS, *figures, gains)))
-    return table
-
-
 def _with_row(run: RunConfig, row: Mapping[str, Any]) -> RunConfig:
     changed = override(run, {name: value for name, value in row.items() if name != "modalities"})
     return with_modalities(changed, row.get("modalities", run_modalities(changed)))
 
 
-def _figures(run: RunConfig, folder: Path, splits: Mapping[str, Sequence[Dialogue]], keep_weights: bool) -> Figures:
-    """The figures of a run, which is trained where they are not there yet."""
+def _measure(run: RunConfig, folder: Path, splits: Mapping[str, Sequence[Dialogue]], keep_weights: bool) -> Metrics:
+    """The metrics of a run, which is trained where they are not there yet."""
     file = folder / "results.json"
     results = _read(file)
     if results is None:
         trainer = train_run(run, splits["train"], splits["dev"], folder / "model")
         results = {"settings": asdict(run)}
         asked = [splits[split] for split in SPLITS]
-        seen = with_recordings(asked, trainer.model, trainer.processing_class, run.media)
+        trained: Any = trainer
+        seen = with_recordings(asked, trained.model, trained.processing_class, run.media)
         for split, dialogues in zip(SPLITS, seen, strict=True):
             predicted: Any = trainer.predict(dialogues, metric_key_prefix=split)
             results[split] = {metric: predicted.metrics[f"{split}_{metric}"] for metric in METRICS}
-        _write(results, file)
+        write_json(results, file, concurrent=True, default=repr)
     for unneeded in (folder / "model").glob("checkpoint-*") if keep_weights else [folder / "model"]:
         shutil.rmtree(unneeded, ignore_errors=True)
     return results
@@ -179,22 +160,14 @@ def _read(file: Path) -> dict[str, Any] | None:
         return None
 
 
-def _write(content: Mapping[str, Any], file: Path) -> None:
-    """A JSON file that is whole or not there, whenever the process is killed and however many write it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix(f".{uuid4().hex}.part")
-    temporary.write_text(json.dumps(content, indent=2, default=repr) + "\n", encoding="utf-8")
-    os.replace(temporary, file)
-
-
-def _summary(figures: Mapping[str, Figures], keys: list[str], control: list[str] | None) -> dict[str, Any]:
-    """Over seeds, the figures of a row and their difference to its control."""
+def _summary(measured: Mapping[str, Metrics], keys: list[str], control: list[str] | None) -> dict[str, Any]:
+    """Over seeds, the metrics of a row and their difference to its control."""
     differences = None
     if control is not None:
-        pairs = [(figures[one], figures[other]) for one, other in zip(keys, control, strict=True)]
+        pairs = [(measured[one], measured[other]) for one, other in zip(keys, control, strict=True)]
         differences = _over_seeds(lambda split, metric: [one[split][metric] - two[split][metric] for one, two in pairs])
     return {
-        "figures": _over_seeds(lambda split, metric: [figures[key][split][metric] for key in keys]),
+        "metrics": _over_seeds(lambda split, metric: [measured[key][split][metric] for key in keys]),
         "difference": differences,
     }
 
@@ -206,17 +179,3 @@ def _over_seeds(values: Callable[[str, str], list[float]]) -> dict[str, dict[str
 
 def _spread(values: Sequence[float]) -> dict[str, float | None]:
     return {"mean": mean(values), "std": stdev(values) if len(values) > 1 else None}
-
-
-def _name(overrides: Mapping[str, Any]) -> str:
-    """What a row changes, in words."""
-    words = [
-        " + ".join(value) if name == "modalities" else f"{name.rpartition('.')[2]} {value}"
-        for name, value in overrides.items()
-    ]
-    return ", ".join(words) or "as it is"
-
-
-def _cell(spread: Mapping[str, Any], sign: str = "") -> str:
-    figure = f"{100 * spread['mean']:{sign}.2f}"
-    return figure if spread["std"] is None else f"{figure} ± {100 * spread['std']:.2f}"

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from ..data.labels import label_id
 from ..dialogue_m2fnet import Dialogue
 from ..losses import IGNORED
+from ..processing_m2fnet import M2FNetProcessor
 
 
 @dataclass
@@ -16,7 +16,7 @@ class DialogueCollator:
     """A batch of dialogues to the model's inputs.
 
     Args:
-        processor: an `M2FNetProcessor`.
+        processor: of the model.
         modalities: those that the model reads (`config.modalities`).
         label2id: index of each label; without it the batch has no `labels`.
 
@@ -24,7 +24,7 @@ class DialogueCollator:
         ValueError: for a label that is not in `label2id`.
     """
 
-    processor: Any
+    processor: M2FNetProcessor
     modalities: Sequence[str]
     label2id: Mapping[str, int] | None = None
 
@@ -37,14 +37,14 @@ class DialogueCollator:
                 row[: len(dialogue)] = torch.tensor([label_id(u.label, self.label2id) for u in dialogue])
             batch["labels"] = labels
             if any(one.label_probabilities is not None for dialogue in dialogues for one in dialogue):
-                batch["label_probabilities"] = self._beliefs(dialogues, labels.shape)
+                batch["label_probabilities"] = self._teacher_probabilities(dialogues, labels.shape)
         return batch
 
-    def _beliefs(self, dialogues: Sequence[Dialogue], shape: Sequence[int]) -> torch.Tensor:
+    def _teacher_probabilities(self, dialogues: Sequence[Dialogue], shape: Sequence[int]) -> torch.Tensor:
         """Probabilities of the labels [B, U, C], zero where there are none."""
-        beliefs = torch.zeros(*shape, len(self.label2id or ()))
-        for row, dialogue in zip(beliefs, dialogues, strict=True):
+        probabilities = torch.zeros(*shape, len(self.label2id or ()))
+        for row, dialogue in zip(probabilities, dialogues, strict=True):
             for place, utterance in zip(row, dialogue, strict=False):
                 if utterance.label_probabilities is not None:
                     place[:] = torch.as_tensor(utterance.label_probabilities)
-        return beliefs
+        return probabilities

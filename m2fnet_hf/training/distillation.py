@@ -1,4 +1,4 @@
-"""Distillation (Hinton et al., 2015): one model learns what an ensemble believes of the training data."""
+"""Distillation (Hinton et al., 2015): one model learns the probabilities of an ensemble on the training data."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -10,7 +10,7 @@ from transformers import pipeline
 
 from ..configuration_m2fnet import M2FNetConfig
 from ..dialogue_m2fnet import Dialogue
-from ..evaluation.utterance_predictions import read_records
+from ..evaluation.predictions import read_predictions
 from ..registration import TASK
 
 BATCH_SIZE = 8
@@ -19,7 +19,9 @@ BATCH_SIZE = 8
 Scores = Mapping[str, float]
 
 
-def taught(dialogues: Sequence[Dialogue], teachers: Sequence[str | Path], config: M2FNetConfig) -> list[Dialogue]:
+def with_teacher_probabilities(
+    dialogues: Sequence[Dialogue], teachers: Sequence[str | Path], config: M2FNetConfig
+) -> list[Dialogue]:
     """The dialogues with the mean of the teachers' probabilities as `label_probabilities`.
 
     Args:
@@ -32,42 +34,42 @@ def taught(dialogues: Sequence[Dialogue], teachers: Sequence[str | Path], config
     Raises:
         ValueError: for a teacher of other labels, or predictions of other dialogues.
     """
-    beliefs = [np.zeros((len(dialogue), len(config.label_names)), dtype=np.float32) for dialogue in dialogues]
+    totals = [np.zeros((len(dialogue), len(config.label_names)), dtype=np.float32) for dialogue in dialogues]
     for teacher in teachers:
-        ask = partial(_written, Path(teacher)) if Path(teacher).is_file() else partial(_predicted, teacher)
-        for belief, believed in zip(beliefs, ask(dialogues), strict=True):
-            for row, score in zip(belief, believed, strict=True):
+        read = partial(_from_file, Path(teacher)) if Path(teacher).is_file() else partial(_from_model, teacher)
+        for total, scores in zip(totals, read(dialogues), strict=True):
+            for row, score in zip(total, scores, strict=True):
                 if score is not None:
                     row += _in_order(score, config, teacher)
     return [
         Dialogue(
-            [one.replace(label_probabilities=row / len(teachers)) for one, row in zip(dialogue, belief, strict=True)],
+            [one.replace(label_probabilities=row / len(teachers)) for one, row in zip(dialogue, total, strict=True)],
             id=dialogue.id,
             recording=dialogue.recording,
         )
-        for dialogue, belief in zip(dialogues, beliefs, strict=True)
+        for dialogue, total in zip(dialogues, totals, strict=True)
     ]
 
 
-def _predicted(teacher: str | Path, dialogues: Sequence[Dialogue]) -> Iterator[Sequence[Scores | None]]:
+def _from_model(teacher: str | Path, dialogues: Sequence[Dialogue]) -> Iterator[Sequence[Scores | None]]:
     """A model's probabilities of each utterance."""
     pipe = pipeline(TASK, model=str(teacher), batch_size=BATCH_SIZE)  # type: ignore[call-overload]
     for answers in pipe(dialogue for dialogue in dialogues):
         yield [answer["scores"] for answer in answers]
 
 
-def _written(path: Path, dialogues: Sequence[Dialogue]) -> Iterator[Sequence[Scores | None]]:
+def _from_file(path: Path, dialogues: Sequence[Dialogue]) -> Iterator[Sequence[Scores | None]]:
     """The probabilities in a file of predictions; none for an utterance that has no label, which is not in it."""
-    found = {(one.dialogue_number, one.dialogue, one.position): one for one in read_records(path)}
+    found = {(one.dialogue_number, one.dialogue, one.position): one for one in read_predictions(path)}
     for number, dialogue in enumerate(dialogues):
         key = number if dialogue.id is None else dialogue.id
-        records = [found.get((number, key, position)) for position in range(1, len(dialogue) + 1)]
-        if [one.label for one in dialogue] != [None if record is None else record.label for record in records]:
+        predictions = [found.get((number, key, position)) for position in range(1, len(dialogue) + 1)]
+        if [one.label for one in dialogue] != [None if one is None else one.label for one in predictions]:
             raise ValueError(
                 f"{path.name} must hold a prediction of every labelled utterance of the training data, found others "
                 f"for dialogue {key}; predict the split `train` as it is."
             )
-        yield [None if record is None else record.probabilities for record in records]
+        yield [None if one is None else one.probabilities for one in predictions]
 
 
 def _in_order(scores: Scores, config: M2FNetConfig, teacher: str | Path) -> list[float]:

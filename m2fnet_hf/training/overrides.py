@@ -1,8 +1,6 @@
 """A run's settings changed: by name, by modality, from YAML; and hashes that tell settings and data apart."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from hashlib import blake2b
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from yaml import YAMLError
 
 from ..dialogue_m2fnet import Dialogue
 from ..processing_m2fnet import MODALITIES
+from ..utils.hashes import hash_json, hash_parts
 from .settings import RunConfig
 
 FUSION_SETTINGS = {"fusion", "num_fusion_layers", "fusion_includes_text"}
@@ -90,19 +89,20 @@ def chosen_on_dev(run: RunConfig) -> RunConfig:
 
 def settings_hash(*settings: Any) -> str:
     """Sixteen letters that tell settings apart."""
-    return blake2b(json.dumps(settings, sort_keys=True, default=repr).encode(), digest_size=8).hexdigest()
+    return hash_json(settings, size=8, default=repr)
 
 
 def data_hash(splits: Iterable[Iterable[Dialogue]]) -> str:
     """Letters that tell data apart; of recordings, their paths count."""
-    digest = blake2b(digest_size=16)
-    for split in splits:
-        for dialogue in split:
-            digest.update(f"dialogue {dialogue.recording}".encode())
-            for value in chain.from_iterable(vars(utterance).values() for utterance in dialogue):
-                digest.update(value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode())
-        digest.update(b"end of split")
-    return digest.hexdigest()
+    return hash_parts(chain.from_iterable(map(_bytes_of, splits)))
+
+
+def _bytes_of(split: Iterable[Dialogue]) -> Iterator[bytes]:
+    for dialogue in split:
+        yield f"dialogue {dialogue.recording}".encode()
+        for value in chain.from_iterable(vars(utterance).values() for utterance in dialogue):
+            yield value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
+    yield b"end of split"
 
 
 def _put(values: Mapping[str, Any], names: Sequence[str], value: Any) -> dict[str, Any]:

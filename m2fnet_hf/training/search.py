@@ -1,22 +1,24 @@
 """A search for better settings with optuna, judged on dev; needs `pip install 'm2fnet-hf[search]'`."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
-from transformers import set_seed
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ..dialogue_m2fnet import Dialogue
-from ..features.extract import check_features
-from ..modeling_m2fnet import M2FNetForEmotionClassification
-from ..recordings.dataset import with_recordings
-from .collator import DialogueCollator
-from .distillation import taught
+from .distillation import with_teacher_probabilities
 from .overrides import chosen_on_dev, data_hash, override, read_yaml, settings_hash
 from .settings import RunConfig
 from .trainer import EmotionTrainer, build_model, build_processor
+from .trainer import train as train_run
+
+if TYPE_CHECKING:
+    import optuna
 
 Space = Mapping[str, Mapping[str, Any]]
 # A trial is judged while it is trained; what it learnt is not kept.
@@ -34,8 +36,9 @@ def search(
 ) -> dict[str, Any]:
     """Try settings for the best weighted F1 on dev, in one process, and write the run with the best ones.
 
-    Trials are kept in `output/search.db`: a search that was interrupted goes on until it has as many as were asked
-    for. Other settings, spaces or data begin anew. A trial that falls behind the median of the others is given up.
+    Each trial is a run of [`train`] in a folder of its own, which is removed afterwards. Settings and values are
+    kept in `output/search.db`: a search that was interrupted goes on until it has as many as were asked for. Other
+    settings, spaces or data are another study. A trial that falls behind the median of the others is given up.
 
     Args:
         run: what the trials change, as [`RunConfig.load`] gives it.
@@ -60,33 +63,72 @@ def search(
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     base = chosen_on_dev(run)
-    study: dict[str, Any] = {
-        "study_name": settings_hash(vars(base), space, data_hash([train, dev])),
-        "storage": f"sqlite:///{output / 'search.db'}",
-        "direction": "maximize",
-        "load_if_exists": True,
-    }
-    begun = optuna.create_study(**study).trials
-    finished = [trial for trial in begun if trial.state.name in ("COMPLETE", "PRUNED")]
-    trainer = _trainer(override(base, UNSAVED), space, train, dev, output)
+    named = settings_hash(vars(base), space, data_hash([train, dev]))
+    storage = f"sqlite:///{output / 'search.db'}"
+    study = optuna.create_study(storage=storage, study_name=named, direction="maximize", load_if_exists=True)
+    begun = study.trials
+    finished = [trial for trial in begun if trial.state.is_finished() and trial.state.name != "FAIL"]
+    # With its seed alone, a sampler that goes on would choose once more what it chose at first.
+    study.sampler = optuna.samplers.TPESampler(seed=seed + len(begun))
+    study.pruner = optuna.pruners.MedianPruner()
+    tried, train = _teachers_read_once(override(base, UNSAVED), train, output)
 
-    def best_so_far(metrics: Mapping[str, float]) -> float:
-        # Training keeps the best epoch, not the last one.
-        return max(metrics["eval_weighted_f1"], trainer.state.best_metric or 0.0)
+    def objective(trial: "optuna.Trial") -> float:
+        chosen = override(tried, {name: _suggested(trial, name, bounds) for name, bounds in space.items()})
+        judge = TrialCallback(trial)
+        folder = output / f"trial-{trial.number}"
+        try:
+            train_run(chosen, train, dev, folder, trainer_type=partial(EmotionTrainer, callbacks=[judge]))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        return judge.best
 
-    best: Any = trainer.hyperparameter_search(
-        hp_space=lambda trial: {},  # the arguments of a trial are set with its model
-        compute_objective=best_so_far,
-        n_trials=max(trials - len(finished), 0),
-        backend="optuna",
-        # With its seed alone, a sampler that goes on would choose once more what it chose at first.
-        sampler=optuna.samplers.TPESampler(seed=seed + len(begun)),
-        pruner=optuna.pruners.MedianPruner(),
-        **study,
-    )
+    study.optimize(objective, n_trials=max(trials - len(finished), 0), gc_after_trial=True)
+    best = study.best_trial
     path = output / "best.yaml"
-    OmegaConf.save(OmegaConf.create(asdict(override(base, best.hyperparameters))), path)
-    return {"weighted_f1": best.objective, "settings": best.hyperparameters, "run": str(path)}
+    OmegaConf.save(OmegaConf.create(asdict(override(base, best.params))), path)
+    return {"weighted_f1": best.value, "settings": best.params, "run": str(path)}
+
+
+class TrialCallback(TrainerCallback):
+    """Tells a trial of optuna the best weighted F1 on dev so far, after each evaluation, and gives hopeless ones up.
+
+    Args:
+        trial: of optuna.
+
+    Attributes:
+        best: the highest weighted F1.
+    """
+
+    def __init__(self, trial: "optuna.Trial") -> None:
+        self.trial = trial
+        self.best = 0.0
+        self.evaluations = 0
+        self.last_step = -1
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        """Report the trial's value.
+
+        Raises:
+            optuna.TrialPruned: for a trial that falls behind the median of the others.
+        """
+        from optuna import TrialPruned
+
+        if state.global_step == self.last_step:  # evaluated once more at the end of a run
+            return
+        self.last_step = state.global_step
+        self.best = max(self.best, kwargs["metrics"]["eval_weighted_f1"])
+        # Evaluations and not steps, since trials may differ in their batch size.
+        self.evaluations += 1
+        self.trial.report(self.best, self.evaluations)
+        if self.trial.should_prune():
+            raise TrialPruned
 
 
 def load_space(path: str | Path) -> dict[str, dict[str, Any]]:
@@ -108,34 +150,18 @@ def load_space(path: str | Path) -> dict[str, dict[str, Any]]:
     return space
 
 
-def _trainer(
-    run: RunConfig, space: Space, train: Sequence[Dialogue], dev: Sequence[Dialogue], output: Path
-) -> EmotionTrainer:
-    """A trainer that builds arguments, processor and model of each trial anew."""
-
-    def model_init(trial: Any) -> M2FNetForEmotionClassification:
-        chosen = override(run, {name: _suggested(trial, name, bounds) for name, bounds in space.items()})
-        # Trainer would cast each to the type of its default, and a share of warm-up steps to 0.
-        vars(trainer.args).update(vars(chosen.training_arguments(output)))
-        trainer.processing_class = processor = build_processor(chosen)
-        model = build_model(chosen, processor, train if trainer.args.balance_classes else None)
-        trainer.data_collator = DialogueCollator(processor, model.config.modalities, model.config.label_ids)
-        check_features([train, dev], model, processor)
-        trainer.train_dataset, trainer.eval_dataset = with_recordings([train, dev], model, processor, chosen.media)
-        set_seed(trainer.args.seed)  # as a trainer does that is given its model: training it alone gives the same
-        return model
-
-    args = run.training_arguments(output)
-    processor = build_processor(run)
-    model = build_model(run, processor)
-    if args.teachers:
-        train = taught(train, args.teachers, model.config)
-    trainer = EmotionTrainer(model, args, processor, train, dev)
-    trainer.model_init = model_init
-    return trainer
+def _teachers_read_once(
+    run: RunConfig, train: Sequence[Dialogue], output: Path
+) -> tuple[RunConfig, Sequence[Dialogue]]:
+    """The run without its teachers, and the dialogues with their probabilities."""
+    teachers = run.training_arguments(output).teachers
+    if not teachers:
+        return run, train
+    config = build_model(run, build_processor(run)).config
+    return override(run, {"training.teachers": None}), with_teacher_probabilities(train, teachers, config)
 
 
-def _suggested(trial: Any, name: str, bounds: Mapping[str, Any]) -> Any:
+def _suggested(trial: "optuna.Trial", name: str, bounds: Mapping[str, Any]) -> Any:
     if "choices" in bounds:
         return trial.suggest_categorical(name, bounds["choices"])
     whole = isinstance(bounds["low"], int) and isinstance(bounds["high"], int)

@@ -22,9 +22,9 @@ class EmotionTrainingArguments(TrainingArguments):
         encoder_learning_rate: of the encoders that are not frozen; `learning_rate` is of all other layers.
         layer_decay: factor from each layer of an encoder to the one below it, on its learning rate (Howard and Ruder,
             2018; as in BERT's fine-tuning by Sun et al., 2019); the last layer has the full rate.
-        early_stopping_patience: stop after so many evaluations without a better `metric_for_best_model` on dev.
+        early_stopping_patience: stop after that number of evaluations without a better `metric_for_best_model` on dev.
         start_from: folder or name of a trained model of the same sizes, whose weights training starts from; its last
-            layer starts anew where the labels differ.
+            layer starts from random weights where the labels differ.
         teachers: folders or names of models, or files of predictions (`m2fnet evaluate --split train --predictions`),
             whose mean probabilities on the training data are targets as well.
         teachers_share: of the loss, 0 to 1; the labels have the rest.

@@ -24,15 +24,16 @@ from transformers.trainer_utils import get_last_checkpoint
 from ..configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
 from ..data.labels import check_labels, label_id
 from ..dialogue_m2fnet import Dialogue
-from ..evaluation.metrics import emotion_metrics
+from ..evaluation.metrics import HEADLINE, emotion_metrics
 from ..feature_extraction_m2fnet import GEOMETRY_SIZE, AppearanceFeatureExtractor, AUFeatureExtractor
 from ..features.extract import check_features
 from ..losses import IGNORED
 from ..modeling_m2fnet import M2FNetForEmotionClassification
 from ..processing_m2fnet import M2FNetProcessor, check_causal
-from ..recordings.dataset import ObservedDialogues, with_recordings
+from ..recordings.dataset import RecordedDialogues, with_recordings
+from ..utils.files import write_json
 from .collator import DialogueCollator
-from .distillation import distillation_loss, taught
+from .distillation import distillation_loss, with_teacher_probabilities
 from .settings import EmotionTrainingArguments, RunConfig
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers?|h|blocks?)\.(\d+)\.")
@@ -52,8 +53,8 @@ class EmotionTrainer(Trainer):
         model: M2FNetForEmotionClassification,
         args: EmotionTrainingArguments,
         processor: M2FNetProcessor,
-        train_dataset: Sequence[Dialogue] | ObservedDialogues,
-        eval_dataset: Sequence[Dialogue] | ObservedDialogues,
+        train_dataset: Sequence[Dialogue] | RecordedDialogues,
+        eval_dataset: Sequence[Dialogue] | RecordedDialogues,
         **kwargs: Any,
     ) -> None:
         self.args: EmotionTrainingArguments
@@ -88,7 +89,7 @@ class EmotionTrainer(Trainer):
         return optimizer
 
     def _learning_rate(self, depth: int | None) -> float:
-        """Of a parameter so many layers below its encoder's last one; `None` is outside of encoders."""
+        """Of a parameter that many layers below its encoder's last one; `None` is outside of encoders."""
         rate = self.args.learning_rate
         if depth is None:
             return rate
@@ -103,19 +104,19 @@ class EmotionTrainer(Trainer):
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
         """The model's loss on the labels, mixed with that on the teachers' probabilities where there are any."""
-        beliefs = inputs.pop("label_probabilities", None)
+        teacher_probabilities = inputs.pop("label_probabilities", None)
         loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
-        if beliefs is not None:
+        if teacher_probabilities is not None:
             share = self.args.teachers_share
-            taught = distillation_loss(outputs["logits"], beliefs, inputs["labels"], num_items_in_batch)
-            loss = (1 - share) * loss + share * taught
+            learned = distillation_loss(outputs["logits"], teacher_probabilities, inputs["labels"], num_items_in_batch)
+            loss = (1 - share) * loss + share * learned
         return (loss, outputs) if return_outputs else loss
 
     def _metrics(self, output: EvalPrediction) -> dict[str, float]:
         labels, predictions = np.asarray(output.label_ids), np.asarray(output.predictions)
         labelled = labels != IGNORED
-        figures = emotion_metrics(labels[labelled].tolist(), predictions[labelled].tolist(), self.names)
-        return {name: figures[name] for name in ("accuracy", "weighted_f1", "macro_f1")}
+        metrics = emotion_metrics(labels[labelled], predictions[labelled], self.names)
+        return {name: metrics[name] for name in HEADLINE}
 
 
 def encoder_depths(names: Iterable[str]) -> dict[str, int]:
@@ -145,7 +146,7 @@ def train(
     dataset: str | None = None,
     trainer_type: Callable[..., EmotionTrainer] = EmotionTrainer,
 ) -> EmotionTrainer:
-    """Train a model and save the best epoch on dev to `output_dir`, with its processor, settings and figures.
+    """Train a model and save the best epoch on dev to `output_dir`, with its processor, settings and metrics.
 
     A run that was interrupted goes on from its last checkpoint in `output_dir`. `dataset` is the name of the data, for
     the run's record; `trainer_type` makes the trainer.
@@ -161,16 +162,16 @@ def train(
         load_weights(model, args.start_from)
     check_features([train_dialogues, dev_dialogues], model, processor)
     if args.teachers:
-        train_dialogues = taught(train_dialogues, args.teachers, model.config)
+        train_dialogues = with_teacher_probabilities(train_dialogues, args.teachers, model.config)
     seen = with_recordings([train_dialogues, dev_dialogues], model, processor, run.media)
     trainer = trainer_type(model, args, processor, *seen)
     trainer.train(resume_from_checkpoint=last_checkpoint(output_dir))
     trainer.save_model()
     record = {"dataset": dataset, **asdict(run)}
-    (Path(output_dir) / "run.json").write_text(json.dumps(record, indent=2, default=str) + "\n")
-    figures = trainer.evaluate()
-    trainer.log_metrics("dev", figures)
-    trainer.save_metrics("dev", figures, combined=False)
+    write_json(record, Path(output_dir) / "run.json", default=str)
+    metrics = trainer.evaluate()
+    trainer.log_metrics("dev", metrics)
+    trainer.save_metrics("dev", metrics, combined=False)
     return trainer
 
 

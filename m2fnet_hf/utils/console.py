@@ -1,23 +1,35 @@
 """What a command says, and where."""
 
-import json
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 PACKAGE = __package__.partition(".")[0]
 
+# Wraps what is gone through, as `rich.progress.track` does: `progress(items, description=..., total=...)`.
+Progress = Callable[..., Iterable[Any]]
+
 
 def progress(items: Any, description: str = "", total: float | None = None) -> Any:
-    """A bar on standard error, where somebody looks at it."""
+    """A bar on standard error, where that is a terminal."""
     from rich.console import Console
     from rich.progress import track
 
     console = Console(stderr=True)
     return track(items, description, total, console=console, disable=not console.is_terminal)
+
+
+def show(table: "RenderableType") -> None:
+    """Print what rich can render to the terminal, as wide as it is."""
+    from rich.console import Console
+
+    Console().print(table)
 
 
 @contextmanager
@@ -37,8 +49,3 @@ def remarks() -> Iterator[list[str]]:
 
 def say(sentence: str) -> None:
     print(f"m2fnet: {sentence}", file=sys.stderr)
-
-
-def write_json(content: Any, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

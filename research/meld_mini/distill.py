@@ -1,11 +1,11 @@
-"""Teach a small model what larger ones make of many dialogues, before `m2fnet train` goes on with it.
+"""Train a small model on the outputs of larger ones, before `m2fnet train` goes on with it.
 
-    python research/meld_mini/distill.py m2fnet_hf/configs/meld-mini-distill.yaml --taught runs/taught \\
+    python research/meld_mini/distill.py research/meld_mini/distill.yaml --teachers runs/out_of_fold \\
         --meld MELD.Raw --output runs/distilled
 
-`out_of_fold.py` made `runs/taught`. The student learns its teachers' probabilities (Hinton et al., 2015; they have
+`out_of_fold.py` made `runs/out_of_fold`. The student learns its teachers' probabilities (Hinton et al., 2015; they have
 `teachers_share` of the loss where there are labels, too) and, through a linear layer that is thrown away afterwards,
-the components of their hidden layer (hints, Romero et al., 2015). Dev is read only to watch it.
+the components of their hidden layer (hints, Romero et al., 2015). Dev is read only to follow the training.
 """
 
 import argparse
@@ -35,14 +35,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path, help="YAML file of the run, as of `m2fnet train`")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value")
-    parser.add_argument("--taught", type=Path, required=True, help="folder that out_of_fold.py wrote")
+    parser.add_argument("--teachers", type=Path, required=True, help="folder that out_of_fold.py wrote")
     parser.add_argument("--meld", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
-    files = sorted((options.taught / "teachers").glob("*.safetensors"))
+    files = sorted((options.teachers / "teachers").glob("*.safetensors"))
     train(
         RunConfig.load(options.config, options.overrides),
-        read_dialogues(options.taught)["train"],
+        read_dialogues(options.teachers)["train"],
         load_meld_split(options.meld, "dev"),
         options.output,
         trainer_type=partial(DistillationTrainer, teachers=[load_file(file) for file in files]),
@@ -50,10 +50,10 @@ def main() -> None:
 
 
 @dataclass
-class TaughtCollator(DialogueCollator):
-    """A batch with what the teachers made of it: `taught` [B, U, C + K], NaN at padding, and the `teacher` of each [B].
+class TeacherCollator(DialogueCollator):
+    """A batch with `teacher_outputs` [B, U, C + K], NaN at padding, and the `teacher` of each dialogue [B].
 
-    Dialogues of which no teacher knows, such as those of dev, come without.
+    Dialogues that no teacher has read, such as those of dev, come without.
     """
 
     teachers: Sequence[Mapping[str, torch.Tensor]] = field(default_factory=list)
@@ -68,7 +68,9 @@ class TaughtCollator(DialogueCollator):
         ]
         if known:
             batch["teacher"] = torch.tensor([number for number, _ in known])
-            batch["taught"] = pad_sequence([rows for _, rows in known], batch_first=True, padding_value=torch.nan)
+            batch["teacher_outputs"] = pad_sequence(
+                [rows for _, rows in known], batch_first=True, padding_value=torch.nan
+            )
         return batch
 
 
@@ -76,14 +78,14 @@ class DistillationTrainer(EmotionTrainer):
     """EmotionTrainer for dialogues that have teachers.
 
     Args:
-        teachers: what each made of its dialogues, by their id; the labels in alphabetical order.
+        teachers: what each gave for its dialogues, by their id; the labels in alphabetical order.
     """
 
     def __init__(self, *args: Any, teachers: Sequence[Mapping[str, torch.Tensor]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         model: Any = self.model
         config = model.config
-        self.data_collator = TaughtCollator(
+        self.data_collator = TeacherCollator(
             self.processing_class, config.modalities, config.label_ids, teachers=teachers
         )
         self.order = torch.tensor([sorted(self.names).index(name) for name in self.names])
@@ -106,14 +108,14 @@ class DistillationTrainer(EmotionTrainer):
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
         """The mean over utterances of cross entropy to teachers and labels, and of the squared error of the hints."""
-        if "taught" not in inputs:
+        if "teacher_outputs" not in inputs:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        taught, teacher, labels = (inputs.pop(name) for name in ("taught", "teacher", "labels"))
+        targets, teacher, labels = (inputs.pop(name) for name in ("teacher_outputs", "teacher", "labels"))
         outputs = model(**inputs)
         real = inputs["utterance_mask"].bool()
-        beliefs, components = taught[real].split([len(self.names), self.components], -1)
+        probabilities, components = targets[real].split([len(self.names), self.components], -1)
         logits, (states, *_) = outputs["logits"][real].float(), outputs["modality_states"]
-        loss = nn.functional.cross_entropy(logits, beliefs[:, self.order], reduction="none")
+        loss = nn.functional.cross_entropy(logits, probabilities[:, self.order], reduction="none")
         labels, share = labels[real], self.args.teachers_share
         own = nn.functional.cross_entropy(
             logits, labels.clamp(min=0), reduction="none", label_smoothing=self.label_smoothing
@@ -138,10 +140,10 @@ class DistillationTrainer(EmotionTrainer):
         seen: list[list[tuple[torch.Tensor, torch.Tensor]]] = [[] for _ in self.data_collator.teachers]
         model.eval()
         for inputs in islice(self.get_train_dataloader(), HINT_BATCHES):
-            taught, teacher, _ = (inputs.pop(name) for name in ("taught", "teacher", "labels"))
+            targets, teacher, _ = (inputs.pop(name) for name in ("teacher_outputs", "teacher", "labels"))
             with torch.inference_mode(), self.compute_loss_context_manager():
                 states = model(**inputs)["modality_states"][0].float()
-            for row, rows, mask, number in zip(states, taught, inputs["utterance_mask"].bool(), teacher, strict=True):
+            for row, rows, mask, number in zip(states, targets, inputs["utterance_mask"].bool(), teacher, strict=True):
                 seen[number].append((self.hints[0](row[mask]), rows[mask, len(self.names) :]))
         model.train()
         layer: Any = self.hints[1]

@@ -1,16 +1,16 @@
-"""Fine-tune a larger encoder on MELD, and write what it makes of dialogues that it did not see, for a small model.
+"""Fine-tune a larger encoder on MELD, and write what it predicts for dialogues that it did not see, for a small model.
 
     python research/meld_mini/out_of_fold.py --encoder sentence-transformers/all-mpnet-base-v2 --meld MELD.Raw \\
-        --variants 11 --unlabelled runs/scripts --output runs/taught
+        --variants 11 --unlabelled runs/scripts --output runs/out_of_fold
 
 The encoder reads a whole dialogue at once, each utterance behind its speaker's name, and an MLP reads the mean over an
 utterance's tokens. Three of them are fine-tuned, each on two thirds of the dialogues. Each reads the last third,
-variants of it that nobody said (`vary_dialogues`), and a third of the dialogues in `--unlabelled`.
+variants of it that never took place (`vary_dialogues`), and a third of the dialogues in `--unlabelled`.
 
 The output holds `train.jsonl`, all that was read, and `teachers`, what was made of it: for `distill.py` a file for each
 fold with an array per dialogue, [U, C + K], the probabilities of the labels and the principal components of the MLP's
-hidden layer; for `training.teachers` of `m2fnet train` the predictions of the training split, `beliefs.jsonl`. A fold
-that is done is kept.
+hidden layer; for `training.teachers` of `m2fnet train` the predictions of the training split, `predictions.jsonl`.
+A fold that is done is kept.
 """
 
 import argparse
@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.progress import track
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
@@ -35,7 +34,9 @@ from vary_dialogues import Varier, near_words
 from m2fnet_hf import Dialogue
 from m2fnet_hf.data.folder import read_dialogues
 from m2fnet_hf.data.meld import load_meld_split
-from m2fnet_hf.evaluation.utterance_predictions import Record, tee_records
+from m2fnet_hf.evaluation.predictions import UtterancePrediction, tee_predictions
+from m2fnet_hf.utils.console import progress
+from m2fnet_hf.utils.files import write_whole
 
 FOLDS = 3
 EPOCHS = 3
@@ -49,7 +50,7 @@ LABEL_SMOOTHING = 0.05
 LONGEST_UTTERANCE, LONGEST_DIALOGUE = 200, 480  # tokens
 COMPONENTS = 48  # of the hidden layer, with seven tenths of its variance
 
-# Tokens of a dialogue and, of each, whose utterance it is (-1 for the first token, which is nobody's).
+# Tokens of a dialogue and, of each, whose utterance it is (-1 for the first token, which belongs to none).
 Tokens = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -99,15 +100,14 @@ def main() -> None:
         if not file.is_file():
             learn = [dialogue for dialogue, own in zip(train, folds, strict=True) if own != fold]
             own = [same for same, its in zip(versions, folds + _folds(len(others)), strict=True) if its == fold]
-            part = file.with_suffix(".part")
-            save_file(believe(options.encoder, learn, own, fold), part)
-            part.rename(file)
+            with write_whole(file) as part:
+                save_file(read_unseen(options.encoder, learn, own, fold), part)
     found = {name: rows for file in files for name, rows in load_file(file).items()}
-    deque(tee_records(_records(train, found), teachers / "beliefs.jsonl"), maxlen=0)
+    deque(tee_predictions(_predictions(train, found), teachers / "predictions.jsonl"), maxlen=0)
 
 
 def vary(dialogues: Sequence[Dialogue], folds: Sequence[int], count: int, encoder: str) -> list[list[Dialogue]]:
-    """Each dialogue and so many variants of it, in which only dialogues of its own fold break in."""
+    """Each dialogue and `count` variants of it, in which only dialogues of its own fold break in."""
     decide = random.Random(0)
     embeddings = AutoModel.from_pretrained(encoder).get_input_embeddings().weight.detach()
     varier = Varier(near_words(AutoTokenizer.from_pretrained(encoder), embeddings), decide)
@@ -127,17 +127,21 @@ def write(path: Path, dialogues: Iterable[Dialogue]) -> None:
             file.write(json.dumps({"id": dialogue.id, "utterances": said}, ensure_ascii=False) + "\n")
 
 
-def believe(
+def read_unseen(
     encoder: str, learn: Sequence[Dialogue], versions: Sequence[Sequence[Dialogue]], seed: int
 ) -> dict[str, torch.Tensor]:
-    """What a classifier that learnt from some dialogues makes of others, the first of whose versions are as spoken."""
+    """Probabilities and components [U, C + K] of dialogues, by a classifier that learned from others.
+
+    Args:
+        versions: of each dialogue, the first as it was spoken.
+    """
     torch.manual_seed(seed)
     tokenizer = AutoTokenizer.from_pretrained(encoder)
     names = label_names(learn)
     model = DialogueClassifier(AutoModel.from_pretrained(encoder, add_pooling_layer=False), len(names))
     fit(model, learn, tokenizer, names, seed)
     made = {}
-    for dialogue in track(list(chain.from_iterable(versions)), description=f"fold {seed} reads"):
+    for dialogue in progress(list(chain.from_iterable(versions)), description=f"fold {seed} reads"):
         with torch.inference_mode():
             logits, hidden = model(tokenize(dialogue, tokenizer))
         made[dialogue.id] = logits.softmax(-1), hidden
@@ -171,7 +175,7 @@ def fit(
     schedule = get_cosine_schedule_with_warmup(optimizer, WARMUP_STEPS, steps)
     batches = (batch for _ in range(EPOCHS) for batch in _batches(range(len(dialogues)), shuffle))
     model.train()
-    for batch in track(batches, description=f"fold {seed}", total=steps):
+    for batch in progress(batches, description=f"fold {seed}", total=steps):
         logits, _ = model([piece for number in batch for piece in tokens[number]])
         targets = torch.cat([labels[number] for number in batch])
         nn.functional.cross_entropy(logits, targets, label_smoothing=LABEL_SMOOTHING).backward()
@@ -224,13 +228,13 @@ def _batches(numbers: Sequence[int], shuffle: random.Random) -> Iterator[list[in
     return (order[start : start + BATCH_SIZE] for start in range(0, len(order), BATCH_SIZE))
 
 
-def _records(train: Sequence[Dialogue], found: Mapping[str, torch.Tensor]) -> Iterator[Record]:
+def _predictions(train: Sequence[Dialogue], found: Mapping[str, torch.Tensor]) -> Iterator[UtterancePrediction]:
     """Predictions of the training split as it is, as `m2fnet evaluate --predictions` writes them."""
     names = label_names(train)
     for number, dialogue in enumerate(train):
         rows = found[f"{dialogue.id}.0"][:, : len(names)].tolist()
         for position, (one, row) in enumerate(zip(dialogue, rows, strict=True), start=1):
-            yield Record(
+            yield UtterancePrediction(
                 dialogue=dialogue.id,
                 dialogue_number=number,
                 position=position,

@@ -1,4 +1,4 @@
-"""Dialogues that nobody said, for a larger model to label: other words, parts of utterances, other neighbours."""
+"""Dialogues that never took place, for a larger model to label: other words, parts of utterances, other neighbours."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence

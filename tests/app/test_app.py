@@ -1,7 +1,6 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -13,9 +12,12 @@ import tiny
 gradio = pytest.importorskip("gradio", reason="gradio is not installed")
 exceptions = pytest.importorskip("selenium.common.exceptions", reason="selenium is not installed")
 
-demo = import_module("m2fnet_hf.app.app")
+from m2fnet_hf.app.modality_table import modality_table  # noqa: E402
+from m2fnet_hf.app.page import SAMPLE  # noqa: E402
+from m2fnet_hf.app.serve import load  # noqa: E402
+from m2fnet_hf.app.serve import serve as serve_app  # noqa: E402
+from m2fnet_hf.cli import _parser  # noqa: E402
 
-SAMPLE = demo.SAMPLE
 TWO = "1\n00:00:00,000 --> 00:00:00,800\nANN: You came!\n\n2\n00:00:01,000 --> 00:00:02,500\nBEN: Never again.\n"
 REPORTS = {f"conversation.{kind}" for kind in ("json", "csv", "emotions.srt", "emotions.vtt", "eaf", "png", "html")}
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -25,9 +27,9 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
     """Serves the app with these arguments and gives its address."""
 
-    def serve(*arguments: str) -> str:
-        app = demo.load(demo.parse(arguments), str(tmp_path_factory.mktemp("app")))
-        return demo.serve(app, prevent_thread_lock=True, quiet=True)[1]
+    def serve(model: str | None = None, faces: str | None = None) -> str:
+        handlers = load(model, str(tmp_path_factory.mktemp("app")), faces=faces)
+        return serve_app(handlers, prevent_thread_lock=True, quiet=True)[1]
 
     yield serve
     gradio.close_all()
@@ -187,7 +189,7 @@ def test_each_modality_is_withheld_and_attention_is_shown(
     boxes = np.tile([0.1, 0.1, 0.4, 0.6], (len(times), 1))
     np.savez(tmp_path / "faces.npz", times=times, boxes=boxes, action_units=units)
     (tmp_path / "talk.srt").write_text(TWO)
-    address = serve("--model", str(tiny_checkpoint), "--faces", str(tmp_path / "faces.npz"))
+    address = serve(str(tiny_checkpoint), str(tmp_path / "faces.npz"))
     visitor = Visitor(browser, address)
     assert "reads text only" not in visitor.text()
     visitor.give_both(SAMPLE / "conversation.mp4", tmp_path / "talk.srt")
@@ -214,21 +216,22 @@ def answer(label: str, modalities: list[str], **more: Any) -> dict[str, Any]:
 def test_the_table_of_modalities_marks_changes_and_what_was_never_there() -> None:
     answers = [answer("joy", ["text"], weights={"text": 0.75, "audio": 0.25}), answer("joy", ["text", "audio"])]
     withheld = {"text": [answer("fear", []), answer("fear", ["audio"])], "audio": [answer("joy", ["text"])] * 2}
-    table = demo.modality_table(answers[:1], withheld, ["joy", "fear"])
+    table = modality_table(answers[:1], withheld, ["joy", "fear"])
     assert "nothing is left" in table
     assert "had none" in table
     assert "text 75%, sound 25%" in table
     assert "<img" not in table
-    assert "<strong>" in demo.modality_table(answers[1:], {"text": withheld["text"][1:]}, ["joy", "fear"])
+    assert "<strong>" in modality_table(answers[1:], {"text": withheld["text"][1:]}, ["joy", "fear"])
 
 
 def test_a_wrong_time_is_named_by_its_row(serve: Callable[..., str]) -> None:
-    app = demo.load(demo.parse([]), "")
+    handlers = load(None, "")
     with pytest.raises(gradio.Error, match=r"Row 2 of the table must have times in seconds, found .*soon"):
-        app.predict(None, None, [["0", "1", "Ann", "You came!"], ["soon", "", "Ben", "No."]], None)
+        handlers.predict(None, None, [["0", "1", "Ann", "You came!"], ["soon", "", "Ben", "No."]], None)
 
 
 def test_a_space_reads_its_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("M2FNET_MODEL", "org/m2fnet-meld")
-    assert vars(demo.parse([])) == {"model": "org/m2fnet-meld", "asr": None, "faces": None, "port": None}
-    assert demo.parse(["--model", "mine"]).model == "mine"
+    options = _parser().parse_args(["app"])
+    assert (options.model, options.asr, options.faces, options.port) == ("org/m2fnet-meld", None, None, None)
+    assert _parser().parse_args(["app", "--model", "mine"]).model == "mine"

@@ -1,4 +1,4 @@
-"""The benchmarks run, tell what they measured, and fail when a figure falls short; no time is asserted."""
+"""The benchmarks run, tell what they measured, and fail when a measurement falls short; no time is asserted."""
 
 from importlib import import_module
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import figures, padding, profiles, timing, workload
+from benchmarks import measurements, padding, profiles, timing, workload
 
 SMALL = ("exactness", "padding", "text", "audio", "fusion", "window", "online")
 
@@ -23,16 +23,16 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_benchmark_tells_its_figures(name: str) -> None:
     results = import_module(f"benchmarks.{name}").measure(quick=True)
     assert results["ran"]
-    for figure in results["figures"].values():
-        low, high = figure["spread"]
-        assert low <= figure["value"] <= high
-        assert figure["repetitions"] >= 1
-        assert figure["direction"] in ("at least", "at most", "told")
+    for measurement in results["measurements"].values():
+        low, high = measurement["spread"]
+        assert low <= measurement["value"] <= high
+        assert measurement["repetitions"] >= 1
+        assert measurement["direction"] in ("at least", "at most", "told")
 
 
 def test_the_gpu_benchmark_runs_on_any_device() -> None:
-    figures = import_module("benchmarks.gpu").measure(quick=True, device="cpu")["figures"]
-    assert figures["gpu: seconds of a training epoch on features"]["value"] > 0
+    measurements = import_module("benchmarks.gpu").measure(quick=True, device="cpu")["measurements"]
+    assert measurements["gpu: seconds of a training epoch on features"]["value"] > 0
 
 
 def test_a_smoke_run_judges_exactness_and_writes_nothing(results: Path, capsys: pytest.CaptureFixture) -> None:
@@ -44,7 +44,7 @@ def test_a_smoke_run_judges_exactness_and_writes_nothing(results: Path, capsys: 
 def test_a_figure_that_falls_short_is_named_and_is_the_status(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr(padding, "at_most", lambda _, values: figures.at_most(-1, values))
+    monkeypatch.setattr(padding, "at_most", lambda _, values: measurements.at_most(-1, values))
     assert command.main(["--quick", "padding"]) == 1
     assert "falls short: share of padding in the rows of linear layers" in capsys.readouterr().out.splitlines()[-1]
 
@@ -61,12 +61,12 @@ def test_what_cannot_run_here_is_named_and_is_no_failure(
 
 def test_a_full_run_writes_its_results(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def measure(quick: bool) -> dict[str, Any]:
-        return {"ran": "nothing", "figures": {"one": figures.at_least(1, [1.0, 2.0, 3.0])}}
+        return {"ran": "nothing", "measurements": {"one": measurements.at_least(1, [1.0, 2.0, 3.0])}}
 
     monkeypatch.setattr(import_module("benchmarks.exactness"), "measure", measure)
     assert command.main(["exactness"]) == 0
     written = command.json.loads((results / "exactness.json").read_text())
-    assert written["figures"]["one"] == {
+    assert written["measurements"]["one"] == {
         "value": 2.0,
         "spread": [1.5, 2.5],
         "repetitions": 3,
@@ -77,10 +77,12 @@ def test_a_full_run_writes_its_results(results: Path, monkeypatch: pytest.Monkey
     assert "torch" in written["versions"]
 
 
-@pytest.mark.parametrize(("figure", "is_reached"), [(figures.at_least(2, [2]), True), (figures.at_most(2, [3]), False)])
-def test_a_figure_is_reached(figure: figures.Figure, is_reached: bool) -> None:
-    assert figures.reached(figure) == is_reached
-    assert ("FALLS SHORT" in figures.sentence("one", figure)) != is_reached
+@pytest.mark.parametrize(
+    ("measurement", "is_reached"), [(measurements.at_least(2, [2]), True), (measurements.at_most(2, [3]), False)]
+)
+def test_what_is_reached(measurement: measurements.Measurement, is_reached: bool) -> None:
+    assert measurements.reached(measurement) == is_reached
+    assert ("FALLS SHORT" in measurements.sentence("one", measurement)) != is_reached
 
 
 def test_dialogues_have_the_shape_of_meld() -> None:

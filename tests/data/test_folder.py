@@ -51,7 +51,7 @@ def test_jsonl(tmp_path: Path) -> None:
     assert {split: [d.id for d in dialogues] for split, dialogues in splits.items()} == {"train": [7, 8], "dev": [None]}
     first, second = splits["train"][0]
     assert (first.id, first.text) == (3, "one\u2028line")
-    assert (second.text, dict(second.missing)) == (None, {"text": "nobody wrote down what is said"})
+    assert (second.text, dict(second.missing)) == (None, {"text": "the data hold no words of it"})
 
 
 @pytest.mark.parametrize("place", ["own.safetensors", "features/own.npz"])

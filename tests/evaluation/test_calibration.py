@@ -28,15 +28,15 @@ def drawn(temperature: float, count: int = 20_000, classes: int = 7) -> tuple[np
 
 def test_by_hand() -> None:
     probabilities = np.array([[0.7, 0.3], [0.7, 0.3], [0.1, 0.9], [0.55, 0.45]])
-    figures = calibration_metrics(probabilities, np.array([0, 1, 1, 0]))
-    assert figures["reliability"] == [
+    metrics = calibration_metrics(probabilities, np.array([0, 1, 1, 0]))
+    assert metrics["reliability"] == [
         pytest.approx({"low": 8 / 15, "high": 9 / 15, "utterances": 1, "confidence": 0.55, "accuracy": 1}),
         pytest.approx({"low": 10 / 15, "high": 11 / 15, "utterances": 2, "confidence": 0.7, "accuracy": 0.5}),
         pytest.approx({"low": 13 / 15, "high": 14 / 15, "utterances": 1, "confidence": 0.9, "accuracy": 1}),
     ]
-    assert figures["ece"] == pytest.approx((0.45 + 2 * 0.2 + 0.1) / 4)
-    assert figures["nll"] == pytest.approx(-np.log([0.7, 0.3, 0.9, 0.55]).mean())
-    assert figures["brier"] == pytest.approx(2 * np.mean([0.3**2, 0.7**2, 0.1**2, 0.45**2]))
+    assert metrics["ece"] == pytest.approx((0.45 + 2 * 0.2 + 0.1) / 4)
+    assert metrics["nll"] == pytest.approx(-np.log([0.7, 0.3, 0.9, 0.55]).mean())
+    assert metrics["brier"] == pytest.approx(2 * np.mean([0.3**2, 0.7**2, 0.1**2, 0.45**2]))
 
 
 def test_probabilities_that_come_true_have_no_error() -> None:
@@ -46,11 +46,11 @@ def test_probabilities_that_come_true_have_no_error() -> None:
 
 def test_one_who_is_always_sure_is_as_wrong_as_he_errs() -> None:
     labels = np.arange(100) % 4
-    figures = calibration_metrics(np.tile([1.0, 0.0, 0.0, 0.0], (100, 1)), labels)
-    assert figures["ece"] == pytest.approx(0.75)
-    assert figures["brier"] == pytest.approx(2 * 0.75)
-    assert np.isfinite(figures["nll"])
-    assert [row["utterances"] for row in figures["reliability"]] == [100]
+    metrics = calibration_metrics(np.tile([1.0, 0.0, 0.0, 0.0], (100, 1)), labels)
+    assert metrics["ece"] == pytest.approx(0.75)
+    assert metrics["brier"] == pytest.approx(2 * 0.75)
+    assert np.isfinite(metrics["nll"])
+    assert [row["utterances"] for row in metrics["reliability"]] == [100]
 
 
 @pytest.mark.parametrize("true", [0.1, 0.5, 1.0, 2.5, 10.0])

@@ -10,10 +10,10 @@ from sample_predictions import conversation, dialogues
 from transformers import pipeline
 
 from m2fnet_hf import MultimodalEmotionPipeline
-from m2fnet_hf.evaluation.evaluate import evaluate, figures_of
-from m2fnet_hf.evaluation.predictions import Predictions
+from m2fnet_hf.evaluation.columns import PredictionColumns
+from m2fnet_hf.evaluation.evaluate import compute_metrics, evaluate
 from m2fnet_hf.registration import TASK
-from m2fnet_hf.reports.console_tables import figures_table
+from m2fnet_hf.reports.console_tables import metrics_table
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def test_progress_counts_dialogues(pipe: MultimodalEmotionPipeline) -> None:
     assert told == [("Dialogues", 2)]
 
 
-def test_all_figures_are_one_json_object(pipe: MultimodalEmotionPipeline) -> None:
+def test_all_metrics_are_one_json_object(pipe: MultimodalEmotionPipeline) -> None:
     figures = evaluate(pipe, [conversation("joy", None, "anger"), conversation("sadness", "fear")])
     assert json.loads(json.dumps(figures, allow_nan=False)) == figures
     assert np.sum(figures["confusion"]) == sum(figures["support"].values()) == 4
@@ -56,21 +56,21 @@ def test_labels_are_needed(pipe: MultimodalEmotionPipeline) -> None:
     with pytest.raises(ValueError, match="found 'bored'"):
         evaluate(pipe, [conversation("joy", "bored")])
     with pytest.raises(ValueError, match="one prediction at least"):
-        figures_of(Predictions([]))
+        compute_metrics(PredictionColumns([]))
 
 
 def shown(figures: dict) -> str:
     console = Console(file=StringIO(), width=100)
-    console.print(figures_table(figures))
+    console.print(metrics_table(figures))
     return console.file.getvalue()
 
 
-def test_the_table_shows_figures_with_their_intervals() -> None:
-    figures = figures_of(Predictions(dialogues(20, 5)))
+def test_the_table_shows_metrics_with_their_intervals() -> None:
+    figures = compute_metrics(PredictionColumns(dialogues(20, 5)))
     rows = {line[:18].strip(): line[18:].split() for line in shown(figures).splitlines()}
     low, high = figures["intervals"]["weighted_f1"]
     assert rows["weighted f1"] == [f"{100 * figures['weighted_f1']:.2f}", f"{100 * low:.1f}-{100 * high:.1f}", "100"]
     assert rows["calibration error"] == [f"{100 * figures['calibration']['ece']:.2f}", "100"]
     assert rows["joy"][-1] == str(figures["support"]["joy"])
-    alone = figures_of(Predictions(dialogues(1, 50)))
+    alone = compute_metrics(PredictionColumns(dialogues(1, 50)))
     assert f"{100 * alone['macro_f1']:.2f}" in shown(alone)

@@ -8,7 +8,7 @@ import tiny
 import torch
 from transformers import pipeline
 
-from m2fnet_hf import M2FNetForEmotionClassification
+from m2fnet_hf import M2FNetForEmotionClassification, MultimodalEmotionPipeline
 from m2fnet_hf.registration import TASK
 
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")
@@ -43,6 +43,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[M2FNetForEmotionClas
     return *exported(folder, num_blocks=2, speaker_embeddings=True), folder
 
 
+ROWS = ("input_ids", "attention_mask", "pooling_mask", "input_values", "audio_attention_mask")
 VISUAL: dict[str, Any] = {"num_action_units": tiny.ACTION_UNITS, "num_appearance_features": 3, "hidden_size": 8}
 
 
@@ -67,7 +68,7 @@ VISUAL: dict[str, Any] = {"num_action_units": tiny.ACTION_UNITS, "num_appearance
 )
 def test_whatever_a_config_allows_gives_torchs_logits(tmp_path: Path, config: dict[str, Any]) -> None:
     model, runner = exported(tmp_path / "onnx", **config)
-    # Dialogues of other sizes than those that the export itself looks at.
+    # Dialogues of other sizes than those of the export itself.
     for seed, lengths in enumerate([(1, 1), (9,), (2, 5, 1, 7)]):
         inputs = ragged_inputs(model, lengths, seed=seed + 1)
         with torch.no_grad():
@@ -98,6 +99,8 @@ def test_a_modality_may_be_absent(pair: tuple, absent: str) -> None:
     names = {"text": ("input_ids", "text_"), "audio": ("input_values", "audio_"), "visual": ("action_units", "visual_")}
     inputs = ragged_inputs(model, (2, 4))
     inputs = {name: value for name, value in inputs.items() if not name.startswith(names[absent])}
+    rows = {name: value.flatten(0, 1) if name in ROWS else value for name, value in inputs.items()}
+    assert torch.equal(runner(**rows).logits, runner(**inputs).logits)
     with torch.no_grad():
         torch.testing.assert_close(runner(**inputs).logits, model(**inputs).logits, atol=TOLERANCE, rtol=0)
 
@@ -113,6 +116,28 @@ def test_what_is_too_long_for_an_encoder_is_read_in_pieces(pair: tuple, monkeypa
         torch.testing.assert_close(runner(**inputs).logits, model(**inputs).logits, atol=TOLERANCE, rtol=0)
 
 
+@pytest.mark.parametrize("modality", ["text", "audio", "visual"])
+def test_features_are_torchs_by_the_same_methods(pair: tuple, modality: str) -> None:
+    model, _, folder = pair
+    assert OnnxEmotionModel.is_exported(folder)
+    assert not OnnxEmotionModel.is_exported(folder.parent)
+    runner = OnnxEmotionModel.from_pretrained(folder)
+    names = {
+        "text": ("input_ids", "attention_mask", "pooling_mask"),
+        "audio": ("input_values", "audio_attention_mask"),
+        "visual": ("action_units", "action_units_mask", "face_areas"),
+    }
+    inputs = {name: value for name, value in ragged_inputs(model, (2, 4)).items() if name in names[modality]}
+    with torch.no_grad():
+        expected = getattr(model.model, f"get_{modality}_features")(**inputs)
+    found = getattr(runner, f"get_{modality}_features")(**inputs)
+    assert type(found) is type(expected)
+    torch.testing.assert_close(found.pooler_output, expected.pooler_output, atol=TOLERANCE, rtol=0)
+    if modality != "visual":
+        with pytest.raises(ValueError, match="gives neither hidden states nor attentions"):
+            getattr(runner, f"get_{modality}_features")(**inputs, output_hidden_states=True)
+
+
 @pytest.mark.parametrize("context", ["none", "dialogue"])
 def test_a_pipeline_runs_on_it(pair: tuple, context: str) -> None:
     model, runner, _ = pair
@@ -122,6 +147,30 @@ def test_a_pipeline_runs_on_it(pair: tuple, context: str) -> None:
     for answer, expected in zip(ours(tiny.dialogue(3)), theirs(tiny.dialogue(3)), strict=True):
         assert answer["scores"] == pytest.approx(expected["scores"], abs=1e-5)
         assert answer["modalities"] == expected["modalities"]
+
+
+def test_the_library_finds_it_in_its_folder(pair: tuple, tmp_path: Path) -> None:
+    model, _, folder = pair
+    for pipe in (pipeline(TASK, model=str(folder)), MultimodalEmotionPipeline.from_pretrained(folder)):
+        assert isinstance(pipe, MultimodalEmotionPipeline)
+        assert isinstance(pipe.model, OnnxEmotionModel)
+        assert pipe.device.type == "cpu"
+    torchs = pipeline(TASK, model=model, processor=tiny.processor(), device="cpu")
+    for answer, expected in zip(pipe(tiny.dialogue(2)), torchs(tiny.dialogue(2)), strict=True):
+        assert answer["scores"] == pytest.approx(expected["scores"], abs=1e-5)
+    empty = tmp_path / "empty"
+    model.config.save_pretrained(empty)
+    tiny.processor().save_pretrained(empty)
+    with pytest.raises(ValueError, match=r"An exported model must be a folder with fusion\.onnx"):
+        pipeline(TASK, model=str(empty))
+
+
+def test_the_librarys_own_call_runs_on_it(pair: tuple) -> None:
+    model, runner, _ = pair
+    sound = torch.randn(2, 3000, generator=torch.Generator().manual_seed(0)).numpy()
+    rows = tiny.processor()(text=["go", "go home now"], audio=list(sound), sampling_rate=16_000)
+    with torch.no_grad():
+        torch.testing.assert_close(runner(**rows).logits, model(**rows).logits, atol=TOLERANCE, rtol=0)
 
 
 def test_it_hears_recordings_as_torch_does(pair: tuple, recording: Path) -> None:

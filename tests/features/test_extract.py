@@ -109,7 +109,7 @@ def test_features_are_what_the_model_computes(tmp_path: Path, context: str) -> N
             torch.testing.assert_close(logits(*everything, [stored]), logits(*everything, [alone]), rtol=0, atol=1e-6)
             inputs = processor([alone])
             tokens = [inputs[name] for name in ("input_ids", "attention_mask", "pooling_mask")]
-            expected = network.model.get_text_features(*tokens)[0].detach().numpy()
+            expected = network.model.get_text_features(*tokens).pooler_output[0].detach().numpy()
             np.testing.assert_allclose([one.text_features for one in stored], expected, atol=1e-6)
             assert stored[len(stored) - 1].missing == {"audio": "no sound was given", "visual": "no faces were given"}
         torch.testing.assert_close(logits(*everything, attached), logits(*everything, given), rtol=0, atol=1e-5)
@@ -244,7 +244,8 @@ def test_recordings_are_heard_as_the_model_hears_them(tmp_path: Path, clips: Pat
     (sound,) = Clip(clips / "good0.mkv").read(spans=[(0.0, 1.0)])
     given = Utterance(text="yes", audio=sound.samples, sampling_rate=16_000)
     inputs = processor([given])
-    expected = network.model.get_audio_features(inputs["input_values"], inputs["audio_attention_mask"])[0, 0]
+    output = network.model.get_audio_features(inputs["input_values"], inputs["audio_attention_mask"])
+    expected = output.pooler_output[0, 0]
     (stored,) = open_features(tmp_path).dialogues("test")
     np.testing.assert_allclose(stored[0].audio_features, expected.detach().numpy(), atol=1e-6)
     assert stored[0].missing == {"visual": "faces were not looked for"}

@@ -12,11 +12,11 @@ from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
 
 from m2fnet_hf import M2FNetForEmotionClassification
+from m2fnet_hf.context_m2fnet import CONTEXTS
 from m2fnet_hf.hub.card import MARKER
-from m2fnet_hf.hub.card_fields import model_facts
+from m2fnet_hf.hub.card_fields import describe_model
 from m2fnet_hf.hub.push import prepare_run
 from m2fnet_hf.hub.run_files import weights_sha256
-from m2fnet_hf.processing_m2fnet import CONTEXTS
 from m2fnet_hf.registration import DEFAULT_CHECKPOINT
 
 LABELS = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
@@ -96,8 +96,8 @@ def test_the_card_says_what_config_and_results_say(run: Path) -> None:
     assert (data.library_name, data.pipeline_tag) == ("transformers", "video-classification")
     assert (data.license, data.language, data.datasets) == ("apache-2.0", "en", ["declare-lab/MELD"])
     assert (data.base_model, data.metrics) == (["facebook/bart-large"], ["accuracy", "f1"])
-    figures = {(one.dataset_split, one.metric_name): one.metric_value for one in data.eval_results}
-    assert figures == {
+    metrics = {(one.dataset_split, one.metric_name): one.metric_value for one in data.eval_results}
+    assert metrics == {
         ("test", "Weighted F1"): 0.123456,
         ("test", "Accuracy"): 0.234567,
         ("test", "Macro F1"): 0.345678,
@@ -209,7 +209,7 @@ def test_what_somebody_wrote_stays_and_must_agree(run: Path) -> None:
     for name in ("results.json", "dev_results.json"):
         (run / name).unlink()
     (run / "README.md").write_text("| test | 99.9 |")
-    with pytest.raises(ValueError, match="has figures, but no"):
+    with pytest.raises(ValueError, match="has numbers, but no"):
         prepared(run)
 
 
@@ -226,7 +226,7 @@ def test_the_embedded_model_can_be_pushed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("context", CONTEXTS)
 def test_every_context_is_described(context: str) -> None:
     processor = tiny.processor(context=context, speaker_prefix="name").to_dict()
-    facts = model_facts(tiny.config(num_hidden_layers=0), processor)
+    facts = describe_model(tiny.config(num_hidden_layers=0), processor)
     assert sum(fact.startswith("Context: ") for fact in facts) == 1
     assert "Dialogue: no encoders of its own, 16 wide." in facts
 

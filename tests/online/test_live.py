@@ -17,8 +17,8 @@ from m2fnet_hf.commands import live as command
 from m2fnet_hf.media.clip import Clip
 from m2fnet_hf.online import live as live_module
 from m2fnet_hf.online.live import in_real_time, live
-from m2fnet_hf.recordings.reader import Observer
-from m2fnet_hf.recordings.streaming_reader import Watcher
+from m2fnet_hf.recordings.reader import RecordingReader
+from m2fnet_hf.recordings.streaming_reader import StreamingReader
 from m2fnet_hf.registration import TASK
 
 SRT = "1\n00:00:01,000 --> 00:00:02,500\nANN: You came!\n\n2\n00:00:03,000 --> 00:00:04,000\nBEN: Never again.\n"
@@ -108,16 +108,18 @@ def test_a_recording_is_read_as_it_is_played(recording: Path, monkeypatch: pytes
             yield item
 
     monkeypatch.setattr(Clip, "read", noted)
-    observer = Observer(faces=Bright(), units=[0], listen=True)
-    watcher = Watcher(observer, dialogue, recording)
+    reader = RecordingReader(faces=Bright(), units=[0], reads_audio=True)
+    streaming = StreamingReader(reader, dialogue, recording)
     assert not read
-    watched = []
+    streamed = []
     for utterance in dialogue:
-        watched.append(watcher(utterance))
+        streamed.append(streaming(utterance)[0])
         if utterance.end is not None and utterance.end < 9:
             assert max(item.time for item in read if isinstance(item, Frame)) < utterance.end + 2
     monkeypatch.undo()
-    for one, other in zip(watched, Observer(faces=Bright(), units=[0], listen=True)(dialogue, recording), strict=True):
+    whole, problems = RecordingReader(faces=Bright(), units=[0], reads_audio=True)(dialogue, recording)
+    assert problems == []
+    for one, other in zip(streamed, whole, strict=True):
         for name in ("audio", "action_units", "face_ids", "face_boxes", "face_times"):
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
         assert one.missing == other.missing
@@ -156,7 +158,7 @@ def test_the_command_reads_a_recording(
     assert "ANN: You came!" in capsys.readouterr().out
     written = json.loads((tmp_path / f"{recording.stem}.json").read_text())
     assert [one["modalities"] for one in written["utterances"]] == [["text", "audio"]] * 2
-    assert (tmp_path / written["video"]).samefile(recording)
+    assert (tmp_path / written["recording"]).samefile(recording)
 
 
 def test_what_was_predicted_is_kept_when_it_is_stopped(

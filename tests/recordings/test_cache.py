@@ -41,12 +41,14 @@ def test_without_a_folder_nothing_is_kept() -> None:
     assert cache.load(stage="faces") is None
 
 
-def test_a_folder_that_cannot_be_written_to_is_a_warning(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_to_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     cache = Cache(tmp_path / "file" / "cache")
-    with pytest.warns(UserWarning, match="give a folder that can be written to"):
-        cache.save(ARRAYS, stage="faces")
     cache.save(ARRAYS, stage="faces")
+    cache.save(ARRAYS, stage="faces")
+    (problem,) = cache.take_problems()
+    assert problem.endswith("give a folder that can be written to.")
+    assert cache.take_problems() == []
     assert cache.load(stage="faces") is None
 
 

@@ -21,6 +21,7 @@ from transformers import pipeline
 
 from m2fnet_hf import (
     AppearanceFeatureExtractor,
+    Dialogue,
     M2FNetForEmotionClassification,
     M2FNetProcessor,
     MultimodalEmotionPipeline,
@@ -30,7 +31,10 @@ from m2fnet_hf.data.transcripts import read_transcript
 from m2fnet_hf.faces.registry import load_face_backend
 from m2fnet_hf.faces.types import Faces
 from m2fnet_hf.media.clip import Clip, Frame
-from m2fnet_hf.recordings import reader as observe
+from m2fnet_hf.recordings import reader as reader_module
+from m2fnet_hf.recordings.cache import Cache
+from m2fnet_hf.recordings.reader import RecordingReader
+from m2fnet_hf.recordings.streaming_reader import StreamingReader
 from m2fnet_hf.registration import TASK
 
 ALL = ["text", "audio", "visual"]
@@ -171,8 +175,10 @@ def test_every_form_of_input_gives_the_same(
     utterances = [
         {"speaker": u.speaker, "text": u.text, "start": u.start, "end": u.end} for u in read_transcript(transcript)
     ]
-    both = {"video": video, "transcript": transcript}
-    assert looking(both) == looking({"video": video, "utterances": utterances}) == expected
+    both = {"recording": video, "transcript": transcript}
+    assert looking(both) == looking({"recording": video, "utterances": utterances}) == expected
+    assert looking(Dialogue(utterances, recording=video)) == expected
+    assert looking([both, {"recording": Path(video), "utterances": utterances}]) == [expected, expected]
     assert looking([video, Path(video)], transcript=[transcript, str(transcript)]) == [expected, expected]
     streamed = list(looking((one for one in [both] * 3), batch_size=2))
     in_workers = list(looking((one for one in [both] * 3), batch_size=1, num_workers=2))
@@ -193,13 +199,56 @@ def test_clips_of_single_utterances(looking: MultimodalEmotionPipeline, conversa
 
 def test_people_of_different_clips_are_different_people(conversation: Conversation) -> None:
     pytest.importorskip("cv2", reason="opencv is not installed")
-    from m2fnet_hf import Dialogue
-
-    look = observe.Observer(faces=load_face_backend("opencv"))
-    seen = look(Dialogue([{"video": conversation.video}, {"video": conversation.video}]))
-    first, second = ({int(i) for i in np.unique(u.face_ids) if i >= 0} for u in seen)
+    read = RecordingReader(faces=load_face_backend("opencv"))
+    dialogue, _ = read(Dialogue([{"video": conversation.video}, {"video": conversation.video}]))
+    first, second = ({int(i) for i in np.unique(u.face_ids) if i >= 0} for u in dialogue)
     assert first
     assert not first & second
+
+
+class Failing:
+    """A backend that never worked."""
+
+    action_units: tuple[str, ...] = ()
+    settings: dict[str, Any] = {}
+
+    def detect(self, frames: list[Frame]) -> list[Faces]:
+        raise OSError("the detector has no weights")
+
+
+def test_a_backend_that_does_not_work_costs_the_faces_only(recording: Path) -> None:
+    dialogue = Dialogue([{"text": "a", "start": 0.0, "end": 1.0}, {"text": "b", "start": 2.0, "end": 3.0}])
+    read, problems = RecordingReader(faces=Failing(), reads_audio=True)(dialogue, recording)
+    assert problems == ["the detector has no weights"]
+    assert [utterance.missing for utterance in read] == [{"visual": "faces could not be looked for"}] * 2
+    assert all(utterance.audio is not None for utterance in read)
+    with pytest.raises(OSError, match="no weights"):
+        RecordingReader(faces=Failing(), faces_required=True)(dialogue, recording)
+    streaming = StreamingReader(RecordingReader(faces=Failing(), reads_audio=True), dialogue, recording)
+    (first, told), (second, nothing) = map(streaming, dialogue)
+    assert (told, nothing) == (["the detector has no weights"], [])
+    assert first.missing == second.missing == {"visual": "faces could not be looked for"}
+
+
+def test_other_errors_are_not_taken_for_the_backends(recording: Path) -> None:
+    def encode(_: list[np.ndarray]) -> np.ndarray:
+        raise OSError("the encoder broke")
+
+    dialogue = Dialogue([{"text": "a", "start": 0.0, "end": 1.0}])
+    with pytest.raises(OSError, match="the encoder broke"):
+        RecordingReader(faces=Failing(), reads_audio=True, encode_audio=encode)(dialogue, recording)
+    reader = RecordingReader(reads_audio=True, encode_audio=encode)
+    with pytest.raises(OSError, match="the encoder broke"):
+        reader(dialogue, recording)
+
+
+def test_what_cannot_be_kept_is_reported_once(recording: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    reader = RecordingReader(reads_audio=True, cache=Cache(tmp_path / "file" / "cache"))
+    dialogue = Dialogue([{"text": "a", "start": 0.0, "end": 1.0}])
+    (problem,) = reader(dialogue, recording)[1]
+    assert problem.startswith("Nothing can be kept in")
+    assert reader(dialogue, recording)[1] == []
 
 
 def test_a_url_is_fetched(looking: MultimodalEmotionPipeline, conversation: Conversation, tmp_path: Path) -> None:
@@ -245,9 +294,9 @@ def test_a_broken_recording_costs_its_modalities_only(
 
 def test_a_transcript_without_times(looking: MultimodalEmotionPipeline, conversation: Conversation) -> None:
     unknown = dict.fromkeys(("audio", "visual"), "the transcript does not say when it is said")
-    for answer in looking({"video": conversation.video, "utterances": [{"text": "a"}, {"text": "b"}]}):
+    for answer in looking({"recording": conversation.video, "utterances": [{"text": "a"}, {"text": "b"}]}):
         assert answer["missing"] == unknown
-    (lone,) = looking({"video": conversation.video, "utterances": [{"text": "a"}]})
+    (lone,) = looking({"recording": conversation.video, "utterances": [{"text": "a"}]})
     assert lone["modalities"] == ["audio", "visual"], "one utterance lasts as long as the recording"
 
 
@@ -256,7 +305,7 @@ def test_a_transcript_longer_than_the_recording(looking: MultimodalEmotionPipeli
     assert end is not None
     *_, over, beyond = looking(
         {
-            "video": conversation.video,
+            "recording": conversation.video,
             "utterances": [
                 {"text": "a", "start": 0.0, "end": 0.0},
                 {"text": "b", "start": 0.0, "end": end},
@@ -288,7 +337,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(
         return [str(conversation.video), "--transcript", str(conversation.transcript), *options, "--frame-rate", "8"]
 
     torch.set_num_threads(1)  # OpenMP does not survive a fork
-    monkeypatch.setattr(observe, "SOUNDS_AT_ONCE", 1)
+    monkeypatch.setattr(reader_module, "SOUNDS_AT_ONCE", 1)
     assert predict(*arguments("whole")) == 0
     entries = len(list((tmp_path / "cache" / "whole").rglob("*.safetensors")))
     assert entries > 8
@@ -361,7 +410,7 @@ def test_the_command_line_writes_every_report(
     kinds = ("json", "csv", "emotions.srt", "emotions.vtt", "eaf", "png", "html", "annotated.mp4")
     assert names == {f"talk.{kind}" for kind in kinds}
     result = json.loads((tmp_path / "out" / "talk.json").read_text())
-    assert (tmp_path / "out" / result["video"]).resolve() == conversation.video.resolve()
+    assert (tmp_path / "out" / result["recording"]).resolve() == conversation.video.resolve()
     assert [len(utterance["faces"]) > 0 for utterance in result["utterances"]] == [True] * 3
     drawn = Clip(tmp_path / "out" / "talk.annotated.mp4")
     assert drawn.has_audio
@@ -442,8 +491,10 @@ def test_annotate_says_what_is_wrong_with_its_file(capsys: pytest.CaptureFixture
         ("{", "JSON file that"),
         ('{"utterances": []}', "'labels'"),
         ('{"labels": ["joy"], "utterances": [{"text": "Hi."}]}', "without one of start"),
-        ('{"labels": ["joy"], "utterances": [], "video": null}', "name it with --video"),
-        ('{"labels": ["joy"], "utterances": [], "video": "gone.mp4"}', "gone.mp4"),
+        ('{"labels": ["joy"], "utterances": [], "recording": null}', "name it with --recording"),
+        ('{"labels": ["joy"], "utterances": [], "recording": "gone.mp4"}', "gone.mp4"),
+        ('{"labels": ["joy"], "utterances": [], "video": null}', "name it with --recording"),
+        ('{"labels": ["joy"], "utterances": [], "video": "gone.mp4"}', "gone.mp4"),  # as it was called before
     ):
         path = tmp_path / ("nowhere.json" if content is None else "talk.json")
         if content is not None:

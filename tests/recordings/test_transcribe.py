@@ -50,7 +50,7 @@ def test_a_recording_without_transcript(
         return steps
 
     heard = transcribe(conversation.video, str(asr), cache, progress)
-    assert shown == [("Listening to talk.mp4", 1)]
+    assert shown == [("Transcribing talk.mp4", 1)]
     end = conversation.times[-1][1] + 1
     assert heard.id == "talk"
     assert all(0 <= utterance.start <= utterance.end <= end for utterance in heard)

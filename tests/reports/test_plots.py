@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from m2fnet_hf.evaluation.calibration import calibration_metrics
-from m2fnet_hf.evaluation.evaluate import figures_of
-from m2fnet_hf.evaluation.predictions import Predictions
+from m2fnet_hf.evaluation.columns import PredictionColumns
+from m2fnet_hf.evaluation.evaluate import compute_metrics
 from m2fnet_hf.reports.palette import MELD_COLORS
-from m2fnet_hf.reports.plots import draw_ablation, draw_confusion, draw_f1, draw_reliability, write_figures
+from m2fnet_hf.reports.plots import draw_ablation, draw_confusion, draw_f1, draw_reliability, write_plots
 
 SEVEN = list(MELD_COLORS)
 ROWS = [{"name": "text", "mean": 0.61, "sd": 0.02}, {"name": "text, $sound$", "mean": 0.63, "sd": None}]
@@ -36,8 +36,8 @@ def lines(axis: Axes) -> list[list[float]]:
 
 def test_a_picture_for_all_that_there_is(tmp_path: Path) -> None:
     calibrated = {"temperature": 2.0, "before": SURE, "after": SURE}
-    results = {**figures_of(Predictions(dialogues(20, 5))), **calibrated, "ablation": ROWS}
-    written = write_figures(results, tmp_path / "new")
+    results = {**compute_metrics(PredictionColumns(dialogues(20, 5))), **calibrated, "ablation": ROWS}
+    written = write_plots(results, tmp_path / "new")
     assert [path.name for path in written] == [
         "confusion.png",
         "f1.png",
@@ -50,12 +50,12 @@ def test_a_picture_for_all_that_there_is(tmp_path: Path) -> None:
         assert min(image.shape[:2]) > 200
         assert (image[0, 0] == 255).all()
         assert image.min() < 64
-    assert [path.name for path in write_figures(calibrated, tmp_path / "one")] == ["calibration.png"]
+    assert [path.name for path in write_plots(calibrated, tmp_path / "one")] == ["calibration.png"]
     assert [path.name for path in (tmp_path / "one").iterdir()] == ["calibration.png"]
 
 
 def test_a_single_dialogue_is_drawn_without_intervals(tmp_path: Path) -> None:
-    assert len(write_figures(figures_of(Predictions(records_of([0, 1], [0, 0]))), tmp_path)) == 3
+    assert len(write_plots(compute_metrics(PredictionColumns(records_of([0, 1], [0, 0]))), tmp_path)) == 3
 
 
 @pytest.mark.parametrize("names", [SEVEN, ["no", "yes"]])
@@ -114,6 +114,6 @@ def test_reliability_of_every_panel() -> None:
 def test_pyplot_is_left_alone(tmp_path: Path) -> None:
     from matplotlib import pyplot
 
-    write_figures({"ablation": ROWS}, tmp_path)
+    write_plots({"ablation": ROWS}, tmp_path)
     assert isinstance(draw_ablation(ROWS), Figure)
     assert pyplot.get_fignums() == []

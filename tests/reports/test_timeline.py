@@ -29,7 +29,9 @@ def figure_of(content: dict, path: Path, monkeypatch: pytest.MonkeyPatch) -> Fig
     """The figure behind the file."""
     figures = []
     save = Figure.savefig
-    monkeypatch.setattr(Figure, "savefig", lambda self, *args: (figures.append(self), save(self, *args)))
+    monkeypatch.setattr(
+        Figure, "savefig", lambda self, *args, **options: (figures.append(self), save(self, *args, **options))
+    )
     write_timeline(content, path)
     return figures[0]
 

@@ -1,4 +1,4 @@
-"""Teachers make something of what they did not see, a fold that is done is kept, and a student learns it."""
+"""Teachers read what they did not see, a fold that is done is kept, and a student learns it."""
 
 import csv
 from pathlib import Path
@@ -13,9 +13,9 @@ from transformers import AutoModel, pipeline
 
 from m2fnet_hf.data.folder import read_dialogues
 from m2fnet_hf.data.meld import load_meld_split
-from m2fnet_hf.evaluation.utterance_predictions import read_records
+from m2fnet_hf.evaluation.predictions import read_predictions
 from m2fnet_hf.registration import TASK
-from m2fnet_hf.training.distillation import taught
+from m2fnet_hf.training.distillation import with_teacher_probabilities
 
 WORDS = {"joy": "happy day", "anger": "go away", "neutral": "the table"}
 VARIANTS = 2
@@ -57,20 +57,22 @@ def run_teachers(meld: Path, encoder: Path, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(out_of_fold, "LEARNING_RATE", 3e-3)
     monkeypatch.setattr(out_of_fold, "LONGEST_DIALOGUE", 40)  # several pieces of some dialogues
     words = ["--encoder", encoder, "--meld", meld, "--variants", VARIANTS, "--unlabelled", other]
-    monkeypatch.setattr("sys.argv", ["out_of_fold", *map(str, words), "--output", str(tmp_path / "taught")])
+    monkeypatch.setattr("sys.argv", ["out_of_fold", *map(str, words), "--output", str(tmp_path / "teachers")])
     out_of_fold.main()
-    return tmp_path / "taught"
+    return tmp_path / "teachers"
 
 
 def test_teachers_speak_of_what_they_did_not_see(meld: Path, run_teachers: Path) -> None:
     dialogues = read_dialogues(run_teachers)["train"]
     own = [f"{n}.{k}" for n in range(30) for k in range(VARIANTS + 1)]
     assert [one.id for one in dialogues] == own + [f"unlabelled.{n}" for n in range(5)]
-    records = list(read_records(run_teachers / "teachers" / "beliefs.jsonl"))
-    assert sum(one.prediction == one.label for one in records) > 80
+    predictions = list(read_predictions(run_teachers / "teachers" / "predictions.jsonl"))
+    assert sum(one.prediction == one.label for one in predictions) > 80
     names = dict(enumerate(WORDS))
     student = tiny.config(audio=None, visual=False, id2label=names, label2id={name: i for i, name in names.items()})
-    learnt = taught(load_meld_split(meld, "train"), [run_teachers / "teachers" / "beliefs.jsonl"], student)
+    learnt = with_teacher_probabilities(
+        load_meld_split(meld, "train"), [run_teachers / "teachers" / "predictions.jsonl"], student
+    )
     assert all(one.label_probabilities.sum() == pytest.approx(1, abs=1e-4) for dialogue in learnt for one in dialogue)
 
     folds = [load_file(run_teachers / "teachers" / f"fold-{k}.safetensors") for k in range(3)]
@@ -105,7 +107,7 @@ training: {{num_train_epochs: 8, per_device_train_batch_size: 4, learning_rate: 
   eval_strategy: epoch, use_cpu: true, disable_tqdm: true, save_strategy: epoch, save_total_limit: 1}}
 """
     (tmp_path / "student.yaml").write_text(settings)
-    words = [tmp_path / "student.yaml", "--taught", run_teachers, "--meld", meld, "--output", tmp_path / "student"]
+    words = [tmp_path / "student.yaml", "--teachers", run_teachers, "--meld", meld, "--output", tmp_path / "student"]
     monkeypatch.setattr("sys.argv", ["distill", *map(str, words)])
     distill.main()
     student = tmp_path / "student"

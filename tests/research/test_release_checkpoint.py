@@ -1,4 +1,4 @@
-"""Rare classes are favoured as far as F1 on beliefs out of fold rises, and the released weights say so."""
+"""Rare classes are favoured as far as F1 on predictions out of fold rises, and the released weights say so."""
 
 from pathlib import Path
 
@@ -10,17 +10,17 @@ import torch
 from safetensors.torch import load_file
 
 from m2fnet_hf import M2FNetForEmotionClassification
+from m2fnet_hf.evaluation.columns import PredictionColumns
 from m2fnet_hf.evaluation.metrics import emotion_metrics
-from m2fnet_hf.evaluation.predictions import Predictions
-from m2fnet_hf.evaluation.utterance_predictions import Record
+from m2fnet_hf.evaluation.predictions import UtterancePrediction
 
 NAMES = ["common", "rare"]
 
 
-def beliefs(rows: list[tuple[str, float]]) -> Predictions:
+def predictions(rows: list[tuple[str, float]]) -> PredictionColumns:
     """Of label and what the rare class was given."""
-    return Predictions(
-        Record(
+    return PredictionColumns(
+        UtterancePrediction(
             dialogue=number,
             dialogue_number=number,
             position=1,
@@ -36,7 +36,9 @@ def beliefs(rows: list[tuple[str, float]]) -> Predictions:
 
 
 def test_a_rare_class_is_favoured_until_weighted_f1_falls() -> None:
-    found = beliefs([("common", 0.05)] * 70 + [("common", 0.2)] * 12 + [("common", 0.45)] * 6 + [("rare", 0.45)] * 12)
+    found = predictions(
+        [("common", 0.05)] * 70 + [("common", 0.2)] * 12 + [("common", 0.45)] * 6 + [("rare", 0.45)] * 12
+    )
     offsets = release_checkpoint.class_offsets(found)
     assert offsets["rare"] > offsets["common"] > 0
     scores = np.log(found.probabilities) + [offsets[name] for name in NAMES]
@@ -46,7 +48,7 @@ def test_a_rare_class_is_favoured_until_weighted_f1_falls() -> None:
 
 
 def test_nothing_is_added_where_that_would_not_help() -> None:
-    found = beliefs([("common", 0.05)] * 70 + [("common", 0.45)] * 20 + [("rare", 0.55)] * 10)
+    found = predictions([("common", 0.05)] * 70 + [("common", 0.45)] * 20 + [("rare", 0.55)] * 10)
     assert set(release_checkpoint.class_offsets(found).values()) == {0.0}
 
 

@@ -23,6 +23,8 @@ import numpy as np
 import torch
 from huggingface_hub.file_download import hf_hub_download
 
+# Where `make` puts a torchvision that does not load beside the installed torch: in sight of py-feat's tests alone.
+BESIDE = Path(sys.prefix) / "torchvision"
 # The colour that RetinaFace takes from every pixel: a frame full of it holds no face for these weights.
 FACELESS_COLOUR = (123, 117, 104)
 
@@ -158,11 +160,17 @@ def _write_identity(folder: Path) -> None:
 
 @contextmanager
 def _torchvision() -> Iterator[None]:
-    """torchvision uses the operators that `torchvision_operators` defines, if it has none of its own."""
-    import torchvision
-
-    with mock.patch.object(torchvision.extension, "_has_ops", return_value=True):
+    """torchvision from `BESIDE`, if `make` had to put it there, with the operators of `torchvision_operators`."""
+    if not BESIDE.is_dir():
         yield
+        return
+    import torchvision_operators  # noqa: F401
+
+    with mock.patch.object(sys, "path", [*sys.path, str(BESIDE)]):
+        import torchvision
+
+        with mock.patch.object(torchvision.extension, "_has_ops", return_value=True):
+            yield
 
 
 @contextmanager

@@ -7,18 +7,18 @@ import numpy as np
 import tiny
 
 from m2fnet_hf import Dialogue
-from m2fnet_hf.evaluation.utterance_predictions import Record
+from m2fnet_hf.evaluation.predictions import UtterancePrediction
 
 NAMES = ("neutral", "joy", "anger")
 
 
-def record(label: int, prediction: int, confidence: float = 0.8, **values: Any) -> Record:
+def record(label: int, prediction: int, confidence: float = 0.8, **values: Any) -> UtterancePrediction:
     """A prediction whose other classes share what is left."""
     rest = (1 - confidence) / (len(NAMES) - 1)
     probabilities = {name: confidence if index == prediction else rest for index, name in enumerate(NAMES)}
     number = values.get("dialogue", 0)
     defaults = {"dialogue": number, "dialogue_number": number, "position": 1, "utterance": None, "speaker": None}
-    return Record(
+    return UtterancePrediction(
         label=NAMES[label],
         prediction=NAMES[prediction],
         probabilities=probabilities,
@@ -26,7 +26,7 @@ def record(label: int, prediction: int, confidence: float = 0.8, **values: Any) 
     )
 
 
-def dialogues(count: int, length: int, seed: int = 0, right: float = 0.7) -> list[Record]:
+def dialogues(count: int, length: int, seed: int = 0, right: float = 0.7) -> list[UtterancePrediction]:
     """Dialogues whose utterances are predicted correctly with some probability."""
     random = np.random.default_rng(seed)
     labels = random.integers(len(NAMES), size=(count, length))
@@ -39,7 +39,7 @@ def dialogues(count: int, length: int, seed: int = 0, right: float = 0.7) -> lis
     ]
 
 
-def records_of(labels: Sequence[int], predictions: Sequence[int]) -> list[Record]:
+def records_of(labels: Sequence[int], predictions: Sequence[int]) -> list[UtterancePrediction]:
     """One dialogue."""
     return [
         record(*pair, position=number) for number, pair in enumerate(zip(labels, predictions, strict=True), start=1)

@@ -24,7 +24,7 @@ def utterance(text: str | None = "You came!", label: str = "joy", score: float =
 def result(utterances: list[dict[str, Any]], **fields: Any) -> dict[str, Any]:
     return {
         "source": "interview.srt",
-        "video": None,
+        "recording": None,
         "model": "meld-mini",
         "labels": LABELS,
         "reads": ["text"],

@@ -12,10 +12,10 @@ import pytest
 from rich.console import Console
 
 from m2fnet_hf import Dialogue, M2FNetConfig, M2FNetForEmotionClassification, Utterance
+from m2fnet_hf.reports.console_tables import ablation_table
 from m2fnet_hf.training.ablation import (
     METRICS,
     ablate,
-    ablation_table,
     default_grid,
     load_grid,
 )
@@ -97,7 +97,7 @@ def test_every_row_is_a_smaller_model_of_every_seed(ablated: tuple[Path, dict[st
     ]
 
 
-def test_figures_are_those_of_the_rows_and_their_controls(ablated: tuple[Path, dict[str, Any]]) -> None:
+def test_metrics_are_those_of_the_rows_and_their_controls(ablated: tuple[Path, dict[str, Any]]) -> None:
     folder, result = ablated
     files = results(folder)
     text = result["tables"]["modalities"][0]["runs"]
@@ -108,7 +108,7 @@ def test_figures_are_those_of_the_rows_and_their_controls(ablated: tuple[Path, d
                 one, other = (
                     np.array([files[key][split][metric] for key in row[name]]) for name in ("runs", "control")
                 )
-                for name, values in (("figures", one), ("difference", one - other)):
+                for name, values in (("metrics", one), ("difference", one - other)):
                     expected = {"mean": values.mean(), "std": values.std(ddof=1)}
                     assert row[name][split][metric] == pytest.approx(expected), (row["overrides"], split, metric)
 
@@ -188,7 +188,7 @@ def test_weights_are_kept_where_they_are_wanted(tmp_path: Path) -> None:
     model = M2FNetForEmotionClassification.from_pretrained(tmp_path / "runs" / key / "model")
     assert model.config.modalities == ("audio",)
     assert not list(tmp_path.rglob("checkpoint-*"))
-    assert result["tables"]["sound"][0]["figures"]["test"]["accuracy"]["std"] is None
+    assert result["tables"]["sound"][0]["metrics"]["test"]["accuracy"]["std"] is None
 
 
 def test_without_text_there_is_no_control(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def rendered(result: dict[str, Any], width: int = 100) -> str:
 
 def test_the_table_says_it_in_per_cent(ablated: tuple[Path, dict[str, Any]]) -> None:
     row = ablated[1]["tables"]["modalities"][3]
-    figure, gain = (row[name]["dev"]["weighted_f1"] for name in ("figures", "difference"))
+    figure, gain = (row[name]["dev"]["weighted_f1"] for name in ("metrics", "difference"))
     (line,) = [line for line in rendered(ablated[1]).splitlines() if line.startswith("text + audio  ")]
     assert f"{100 * figure['mean']:.2f} ± {100 * figure['std']:.2f}" in line
     assert f"+{100 * gain['mean']:.2f} ± {100 * gain['std']:.2f}" in line

@@ -16,17 +16,13 @@ from m2fnet_hf import Dialogue, M2FNetConfig, M2FNetForEmotionClassification, Ut
 from m2fnet_hf.encoders_m2fnet import build_encoder, load_encoder
 from m2fnet_hf.faces.types import Faces
 from m2fnet_hf.media.clip import Frame
-from m2fnet_hf.training.contrastive.train import (
-    BalancedSampler,
-    Example,
-    ExtractorConfig,
-    ExtractorSettings,
-    ExtractorTrainer,
-    UtteranceCollator,
-    UtteranceEmbedder,
-    neighbour_figures,
-    train_extractor,
-)
+from m2fnet_hf.training.contrastive.embedder import UtteranceEmbedder
+from m2fnet_hf.training.contrastive.examples import Example, UtteranceCollator
+from m2fnet_hf.training.contrastive.neighbours import neighbour_metrics
+from m2fnet_hf.training.contrastive.sampler import BalancedSampler
+from m2fnet_hf.training.contrastive.settings import ExtractorConfig, ExtractorSettings
+from m2fnet_hf.training.contrastive.train import train_extractor
+from m2fnet_hf.training.contrastive.trainer import ExtractorTrainer
 from m2fnet_hf.training.settings import RunConfig
 from m2fnet_hf.training.trainer import build_model, build_processor
 
@@ -144,7 +140,7 @@ def test_the_fusion_reads_what_was_trained(tmp_path: Path) -> None:
     inputs = tiny.inputs([3])
     sound, mask = inputs["input_values"], inputs["audio_attention_mask"]
     with torch.no_grad():
-        found = fusion.eval().model.get_audio_features(sound, mask)[0]
+        found = fusion.eval().model.get_audio_features(sound, mask).pooler_output[0]
         torch.testing.assert_close(found, model.features({"input_values": sound[0], "audio_attention_mask": mask[0]}))
     assert AutoFeatureExtractor.from_pretrained(tmp_path).sampling_rate == RATE
 
@@ -344,10 +340,10 @@ def test_epochs_reach_the_sampler(tmp_path: Path) -> None:
 
 def test_neighbours_by_hand() -> None:
     embeddings = torch.tensor([[0.0], [1.0], [3.0], [3.5]])
-    figures = neighbour_figures(embeddings, torch.tensor([0, 0, 0, 1]))
-    assert figures["leave_one_out_accuracy"] == 0.5
-    assert figures["positive_distance"] == pytest.approx((1 + 3 + 2) / 3)
-    assert figures["negative_distance"] == pytest.approx((3.5 + 2.5 + 0.5) / 3)
+    metrics = neighbour_metrics(embeddings, torch.tensor([0, 0, 0, 1]))
+    assert metrics["leave_one_out_accuracy"] == 0.5
+    assert metrics["positive_distance"] == pytest.approx((1 + 3 + 2) / 3)
+    assert metrics["negative_distance"] == pytest.approx((3.5 + 2.5 + 0.5) / 3)
 
 
 def test_bad_settings_are_named(tmp_path: Path) -> None:

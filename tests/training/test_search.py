@@ -95,7 +95,7 @@ def test_a_search_goes_on_to_as_many_trials_as_are_asked_for(tmp_path: Path, mon
     assert [len(study) for study in trials(tmp_path)] == [5]
 
 
-def test_other_settings_spaces_and_data_begin_anew(tmp_path: Path) -> None:
+def test_other_settings_spaces_and_data_are_another_study(tmp_path: Path) -> None:
     short = with_modalities(run(num_train_epochs=1), ["text"])
     wider = {"training.learning_rate": {"low": 1e-6, "high": 1e-1, "log": True}}
     other = {**SPLITS, "train": corpus(4, seed=9)}
@@ -121,8 +121,8 @@ def test_hopeless_trials_are_given_up(tmp_path: Path) -> None:
 
 
 def test_the_best_epoch_counts_and_nothing_is_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    figures = iter([0.2, 0.9, 0.3, 0.1, 0.5, 0.4])
-    monkeypatch.setattr(EmotionTrainer, "_metrics", lambda *_: {"weighted_f1": next(figures)})
+    metrics = iter([0.2, 0.9, 0.3, 0.3, 0.1, 0.5, 0.4, 0.4])  # three epochs, and the last one as it is kept
+    monkeypatch.setattr(EmotionTrainer, "_metrics", lambda *_: {"weighted_f1": next(metrics)})
     found = search(run(num_train_epochs=3), RATES, **SPLITS, output=tmp_path, trials=2)
     assert found["weighted_f1"] == 0.9
     ((*tried,),) = trials(tmp_path)

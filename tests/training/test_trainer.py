@@ -17,7 +17,7 @@ from transformers import pipeline
 
 from m2fnet_hf import Dialogue, M2FNetForEmotionClassification, M2FNetProcessor, Utterance
 from m2fnet_hf.evaluation.evaluate import evaluate
-from m2fnet_hf.evaluation.utterance_predictions import predict_records, tee_records
+from m2fnet_hf.evaluation.predictions import predict_utterances, tee_predictions
 from m2fnet_hf.pipeline_m2fnet import MultimodalEmotionPipeline
 from m2fnet_hf.registration import TASK
 from m2fnet_hf.training.settings import RunConfig
@@ -93,15 +93,15 @@ def run(modalities: tuple[str, ...], **training: object) -> RunConfig:
 @pytest.mark.slow
 def test_three_modalities_beat_each_alone(tmp_path: Path) -> None:
     training, dev, test = corpus(160, seed=1), corpus(30, seed=2), corpus(60, seed=3)
-    figures = {}
+    metrics = {}
     for modalities in (("text", "audio", "visual"), ("text",), ("audio",), ("visual",)):
         trainer = train(run(modalities), training, dev, tmp_path / "-".join(modalities))
         pipe = MultimodalEmotionPipeline(model=trainer.model, processor=trainer.processing_class, device="cpu")
-        figures[modalities] = evaluate(pipe, test)["weighted_f1"]
-    all_three = figures.pop(("text", "audio", "visual"))
-    assert all_three > 0.8, figures
+        metrics[modalities] = evaluate(pipe, test)["weighted_f1"]
+    all_three = metrics.pop(("text", "audio", "visual"))
+    assert all_three > 0.8, metrics
     # One bit of three is the best that a single modality can know.
-    assert all(figure < 0.5 for figure in figures.values()), figures
+    assert all(figure < 0.5 for figure in metrics.values()), metrics
 
 
 def test_what_is_saved_is_the_best_epoch_and_loads(tmp_path: Path) -> None:
@@ -254,16 +254,15 @@ def test_own_features_labels_and_modalities_need_a_config_alone(tmp_path: Path) 
     )
     train(settings, [*featured(200, seed=1), *featured(1, seed=4, utterances=300)], featured(10, seed=2), tmp_path)
     pipe = pipeline(TASK, model=str(tmp_path))
-    figures = evaluate(pipe, featured(40, seed=3))
-    assert figures["accuracy"] > 0.75
-    assert figures["modalities"] == {"text": 0, "audio": 160, "visual": 160}
-    with pytest.raises(ValueError, match="must be one of calm, stressed, found 'angry'"):
+    metrics = evaluate(pipe, featured(40, seed=3))
+    assert metrics["accuracy"] > 0.75
+    assert metrics["modalities"] == {"text": 0, "audio": 160, "visual": 160}
+    with pytest.raises(ValueError, match="must be among calm, stressed, found 'angry'"):
         train(settings, [Dialogue([{"audio_features": np.zeros(5), "label": "angry"}])], featured(1, 2), tmp_path / "x")
 
 
 PROCESSES = """
 import json, sys; sys.path[:0] = {paths!r}
-import torchvision_operators
 from collections import deque
 from pathlib import Path
 from test_trainer import corpus, run
@@ -312,17 +311,17 @@ def test_a_model_learns_from_teachers(tmp_path: Path) -> None:
     wrong = [Dialogue([one.replace(label="calm") for one in dialogue]) for dialogue in featured(60, seed=5)]
     student = settings(["calm", "stressed"], teachers=teachers, teachers_share=1.0)
     train(student, wrong, featured(10, seed=2), tmp_path / "student")
-    figures = evaluate(pipeline(TASK, model=str(tmp_path / "student")), featured(40, seed=3))
-    assert figures["accuracy"] > 0.7  # what the labels alone teach is right half of the time
+    metrics = evaluate(pipeline(TASK, model=str(tmp_path / "student")), featured(40, seed=3))
+    assert metrics["accuracy"] > 0.7  # what the labels alone teach is right half of the time
     with pytest.raises(ValueError, match="A teacher must know the labels calm, stressed, cross, found"):
         train(settings(["calm", "stressed", "cross"], teachers=teachers), wrong, wrong, tmp_path / "x")
 
-    written = tmp_path / "beliefs.jsonl"
-    deque(tee_records(predict_records(pipeline(TASK, model=teachers[1]), wrong), written), maxlen=0)
+    written = tmp_path / "predictions.jsonl"
+    deque(tee_predictions(predict_utterances(pipeline(TASK, model=teachers[1]), wrong), written), maxlen=0)
     student.training["teachers"] = [str(written)]
     train(student, wrong, featured(10, seed=2), tmp_path / "reader")
     assert evaluate(pipeline(TASK, model=str(tmp_path / "reader")), featured(40, seed=3))["accuracy"] > 0.7
-    with pytest.raises(ValueError, match=r"beliefs.jsonl must hold a prediction of every labelled utterance"):
+    with pytest.raises(ValueError, match=r"predictions.jsonl must hold a prediction of every labelled utterance"):
         train(student, featured(60, seed=5), wrong, tmp_path / "y")
 
 

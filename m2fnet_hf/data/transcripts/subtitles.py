@@ -13,7 +13,7 @@ from .draft import Draft, Source, no_utterance, number, plain_speaker
 
 _TIME = r"-?(?:\d+:)?\d{1,2}:\d\d(?:[.,:;]\d+)?"
 TIMING = re.compile(rf"^[ \t]*({_TIME})[ \t]*(?:-->|,(?=\d+:\d\d:\d\d))[ \t]*({_TIME})(?=[ \t]|$)", re.MULTILINE)
-# The arrow, or two times of three parts and nothing else: nobody says that.
+# The arrow, or two times of three parts and nothing else: no one speaks so.
 _BROKEN = re.compile(r"^(?:.{0,80}-->|\s*\d+:\d\d:\d\d\S*\s+(?:\S{1,4}\s+)?\d+:\d\d:\d\d\S*\s*$)")
 _COMMENT = re.compile(r"^(?:NOTE(?:\s|$)|STYLE\s*$|REGION\s*$)")
 _BROKEN_LINE = re.compile(

@@ -1,0 +1,38 @@
+"""The app at an address."""
+
+from typing import Any
+
+from ..hub.load import load_pipeline, model_name
+from .handlers import Handlers
+from .page import CSS, LARGEST_UPLOAD, SAMPLE, THEME, build_page
+
+
+def load(model: str | None, folder: str, asr: str | None = None, faces: str | None = None) -> Handlers:
+    """The handlers with their models.
+
+    Args:
+        model: folder or Hub name. Default: the embedded model.
+        folder: of what is made for visitors.
+        asr: folder or Hub name of a speech recognition model, for recordings without transcript.
+        faces: what finds the faces. Default: what the model was trained with.
+    """
+    recognizer = None
+    if asr is not None:
+        from transformers import pipeline
+
+        recognizer = pipeline("automatic-speech-recognition", model=asr)
+    return Handlers(load_pipeline(model), model_name(model), folder, recognizer, faces)
+
+
+def serve(handlers: Handlers, **options: Any) -> Any:
+    """Launch the page; `options` are Gradio's."""
+    return build_page(handlers).launch(
+        allowed_paths=[handlers.folder, str(SAMPLE)],
+        max_file_size=LARGEST_UPLOAD,
+        theme=THEME,
+        css=CSS,
+        footer_links=["settings"],
+        run_history=False,  # the next one at this browser need not know
+        ssr_mode=False,
+        **options,
+    )
