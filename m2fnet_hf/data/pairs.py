@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 
-from .dialogue import Dialogue, Utterance
+from ..dialogue_m2fnet import Dialogue, Utterance
 
 # What an utterance takes of its clip; all else, the words and the label among it, stays the dialogue's.
 OF_THE_CLIP = (

@@ -17,8 +17,8 @@ from safetensors.torch import save_file
 
 from m2fnet_hf import M2FNetForEmotionClassification, M2FNetProcessor
 from m2fnet_hf.configuration_m2fnet import MELD_EMOTIONS
-from m2fnet_hf.data.dialogue import Dialogue
 from m2fnet_hf.data.meld import load_meld_split
+from m2fnet_hf.dialogue_m2fnet import Dialogue
 
 from .common import DATA, RUNS, TEACHER
 
