@@ -161,7 +161,7 @@ class _Moments:
     """Rows by time.
 
     Raises:
-        ValueError: where their times are frames, and nobody says how many a second has.
+        ValueError: where their times are frames and no frame rate is given.
     """
 
     def __init__(self, path: Path, rows: _Rows, rate: float | None) -> None:
