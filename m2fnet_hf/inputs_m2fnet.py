@@ -111,6 +111,7 @@ class DialogueReader:
         frame_rate: float = 2.0,
         cache: str | os.PathLike[str] | bool = True,
         progress: Callable[..., Iterable[Any]] | None = None,
+        audio_track: int | None = None,
     ) -> None:
         self.model = model
         self.processor = processor
@@ -119,6 +120,7 @@ class DialogueReader:
         self.frame_rate = frame_rate
         self.cache = cache
         self.progress = progress
+        self.audio_track = audio_track
         self._reader: _RecordingReader | None = None
         self._problems: list[str] = []
 
@@ -161,7 +163,7 @@ class DialogueReader:
         except ImportError as error:
             raise _lacking(error, f"Reading {name}") from None
         cache = open_cache(self.cache)
-        opened = open_source(source, self.asr, cache, self.progress)
+        opened = open_source(source, self.asr, cache, self.progress, self.audio_track)
         self._problems += cache.take_problems()
         return opened
 
@@ -178,6 +180,7 @@ class DialogueReader:
             frame_rate=self.frame_rate,
             cache=open_cache(self.cache),
             progress=self.progress,
+            audio_track=self.audio_track,
             # A process that was forked cannot use the accelerator; the sound is then encoded with the batch.
             encode_sound=get_worker_info() is None or self.model.device.type == "cpu",
         )

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from ..data.transcripts import FORMATS, read_transcript
 from ..dialogue_m2fnet import Dialogue
+from ..media.clip import Clip
 from ..utils.files import write_whole
 from ..utils.hashes import hash_text
 from .cache import Cache
@@ -16,7 +17,11 @@ TIMEOUT = 60.0  # seconds without an answer
 
 
 def open_source(
-    source: Any, asr: Any = None, cache: Cache | None = None, progress: Callable[..., Iterable[Any]] | None = None
+    source: Any,
+    asr: Any = None,
+    cache: Cache | None = None,
+    progress: Callable[..., Iterable[Any]] | None = None,
+    audio_track: int | None = None,
 ) -> tuple[Dialogue, Path | None]:
     """A dialogue, and its recording where it has one.
 
@@ -26,6 +31,7 @@ def open_source(
         asr: name of a speech recognition model, or the library's pipeline with one, for a recording without transcript.
         cache: keeps what it understood.
         progress: wraps the speech recognition, as `rich.progress.track` does.
+        audio_track: which sound track it reads, from 1. Default: the first that is not silent.
 
     Raises:
         FileNotFoundError: without the file.
@@ -42,7 +48,9 @@ def open_source(
     if "utterances" in source:
         return Dialogue.from_any(source), recording
     if source.get("transcript") is not None:
-        return read_transcript(fetch(source["transcript"], cache)), recording
+        # Times may count milliseconds or frames, which the recording tells.
+        clip = Clip(recording, audio_track)
+        return read_transcript(fetch(source["transcript"], cache), clip.duration, clip.frame_rate), recording
     if not recording.exists():
         raise FileNotFoundError(f"A recording must be a file, found none at {recording}; check the path.")
     if asr is None:
@@ -50,7 +58,7 @@ def open_source(
             f"{recording.name} needs the words that are said in it, found none; give `transcript` (a file that ends in "
             f'{", ".join(FORMATS)}) or `asr` (a speech recognition model such as "openai/whisper-small").'
         )
-    return transcribe(recording, asr, cache, progress), recording
+    return transcribe(recording, asr, cache, progress, audio_track), recording
 
 
 def fetch(source: str | Path, cache: Cache) -> Path:
