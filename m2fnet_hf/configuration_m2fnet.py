@@ -22,7 +22,10 @@ Fusion = Literal["attention", "gated", "concat"]
 FUSIONS: tuple[str, ...] = get_args(Fusion)
 
 # What the library adds to a config that it saves, beside the attributes of a plain config.
-_ADDED_ON_SAVING = ("auto_map", "custom_pipelines", "quantization_config", "use_cache")
+_ADDED_ON_SAVING = (
+    *("auto_map", "custom_pipelines", "quantization_config", "use_cache"),
+    *("pad_token_id", "bos_token_id", "eos_token_id"),  # by Trainer, from the tokenizer
+)
 _IN_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a string", NoneType: "None"}
 
 _Config = TypeVar("_Config", bound=PreTrainedConfig)
@@ -198,6 +201,8 @@ class M2FNetConfig(_KnownKeywordsConfig):
             logits nor the labels. (The library refuses to save a config with a plain `temperature`.)
         freeze_text_encoder, freeze_audio_encoder: keep the pretrained encoders fixed, as the report does.
         layer_norm_eps: epsilon of the layer norms.
+        languages: what the training data were said in, as codes of ISO 639 such as `en`; `None` where that is not known.
+            What is said in another one is predicted too, but named.
 
     Raises:
         ValueError: for an unknown keyword, a size that is not positive, or a combination that cannot work.
@@ -240,6 +245,7 @@ class M2FNetConfig(_KnownKeywordsConfig):
     freeze_text_encoder: bool = True
     freeze_audio_encoder: bool = True
     layer_norm_eps: float | int = 1e-5
+    languages: Sequence[str] | None = None
 
     def __post_init__(self, face_pooling: str | None = None, **kwargs: Any) -> None:
         if face_pooling is not None:

@@ -18,7 +18,7 @@ from .packing_m2fnet import PackedBatch
 MODALITIES = ("text", "audio", "visual")
 
 # What may come with utterances as rows.
-_MAY_BE_ROWS = ("input_ids", "attention_mask", "pooling_mask", "input_values", "audio_attention_mask")
+_ROWS = ("input_ids", "attention_mask", "pooling_mask", "input_values", "audio_attention_mask")
 # What an encoder takes in the type of its weights.
 _IN_TYPE_OF_WEIGHTS = ("input_values", "faces")
 
@@ -30,7 +30,7 @@ class ModalityInputs(TypedDict, total=False):
         input_ids, attention_mask: tokens and which are real [B, U, T]. No real token: the utterance has no text.
         pooling_mask: the tokens of the utterance itself [B, U, T], without context; default: all real ones.
         input_values, audio_attention_mask: sound at 16 kHz and which samples are real [B, U, S]. Tokens and sound may
-            also come with utterances as rows, [B * U, ...], as the library's own call of the processor gives them.
+            also come with utterances as rows [B * U, ...], as the library's own call of the processor gives them.
         action_units, action_units_mask: [B, U, F, P, A] and which faces are real [B, U, F, P].
         appearance, appearance_mask: appearance features of the faces [B, U, F, P, E], likewise.
         face_areas: share of the frame [B, U, F, P]; needed for `face_pooling="area"`.
@@ -235,24 +235,21 @@ def modality_features(
     return flat.index_copy(0, batch.index, encoded).unflatten(0, shape), known | batch.mask
 
 
-def by_dialogue(inputs: Mapping[str, Any], utterance_mask: torch.Tensor | None) -> dict[str, Any]:
-    """The inputs, with tokens and sound of utterances as rows [B * U, ...] put into dialogues [B, U, ...].
-
-    Without a mask the rows are one dialogue.
-    """
-    shape = (1, -1) if utterance_mask is None else utterance_mask.shape
-    return {
-        name: values.reshape(*shape, values.shape[-1])
-        if name in _MAY_BE_ROWS and values is not None and values.dim() == 2
-        else values
-        for name, values in inputs.items()
-    }
-
-
 def read_inputs(modality: str, inputs: Mapping[str, Any], config: M2FNetConfig) -> RawInputs | None:
     """The raw inputs of one modality, `None` where they are not given."""
     read = {"text": _read_text, "audio": _read_audio, "visual": _read_faces}[modality]
     return read(inputs, config)
+
+
+def by_dialogue(inputs: Mapping[str, Any], utterance_mask: torch.Tensor | None) -> dict[str, Any]:
+    """Tokens and sound with utterances as rows [B * U, ...] as [B, U, ...]; without a mask they are one dialogue."""
+    shape = (1, -1) if utterance_mask is None else utterance_mask.shape
+    return {
+        name: values.reshape(*shape, values.shape[-1])
+        if name in _ROWS and values is not None and values.dim() == 2
+        else values
+        for name, values in inputs.items()
+    }
 
 
 def batch_shape(inputs: Mapping[str, Any]) -> tuple[torch.Size, torch.device]:

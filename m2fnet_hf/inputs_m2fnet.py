@@ -126,6 +126,7 @@ class DialogueReader:
 
     def __call__(self, source: Any) -> Dialogue:
         dialogue, recording = self._opened(source)
+        self._check_language(dialogue)
         if recording is None and all(utterance.video is None for utterance in dialogue):
             return dialogue
         if self._reader is None:
@@ -166,6 +167,16 @@ class DialogueReader:
         opened = open_source(source, self.asr, cache, self.progress, self.audio_track)
         self._problems += cache.take_problems()
         return opened
+
+    def _check_language(self, dialogue: Dialogue) -> None:
+        config = self.model.config
+        if config.languages and "text" in config.modalities:
+            try:
+                from m2fnet_hf.data.language import describe_foreign
+            except ImportError:  # code from the Hub comes without
+                return
+            problem = describe_foreign([utterance.text for utterance in dialogue], config.languages)
+            self._problems += [] if problem is None else [problem]
 
     def _build_reader(self) -> _RecordingReader:
         try:

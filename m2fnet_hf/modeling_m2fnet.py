@@ -157,9 +157,8 @@ class M2FNetGate(nn.Module):
         """Modalities [N, H], presence [N], to their sum [N, H] and its weights [N, M]."""
         stacked = torch.stack(list(states.values()), dim=1)
         known = torch.stack([present[modality] for modality in states], dim=1)
-        known = known | ~known.any(-1, keepdim=True)
         scores = self.score(stacked.flatten(1))
-        weights = scores.masked_fill(~known, float("-inf")).softmax(-1)
+        weights = scores.masked_fill(~known & known.any(-1, keepdim=True), float("-inf")).softmax(-1)
         return (weights.unsqueeze(1) @ stacked).squeeze(1), weights
 
 
@@ -317,6 +316,7 @@ class M2FNetModel(FeatureMethods, M2FNetPreTrainedModel):  # type: ignore[misc]
         inputs = by_dialogue(given, utterance_mask)
         wants_attentions = self.config.output_attentions if output_attentions is None else output_attentions
         wants_states = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        inputs = by_dialogue(inputs, utterance_mask)
         utterance_mask = real_utterances(utterance_mask, inputs)
         self._check_cache(cache, utterance_mask.shape[0])
         batch = PackedBatch(utterance_mask)

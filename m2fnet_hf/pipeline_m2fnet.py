@@ -108,8 +108,8 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
     model: "M2FNetForEmotionClassification"
     processor: M2FNetProcessor
 
-    def __init__(self, model: Any, *args: Any, **kwargs: Any) -> None:
-        if not isinstance(model, torch.nn.Module):  # an exported one, which stays where it is
+    def __init__(self, model: "M2FNetForEmotionClassification", *args: Any, **kwargs: Any) -> None:
+        if not isinstance(model, torch.nn.Module):  # an exported one in its place, which cannot be moved
             kwargs.setdefault("device", model.device)
         super().__init__(model, *args, **kwargs)
         if self.processor is None:

@@ -222,6 +222,17 @@ def test_a_whole_modality_may_be_left_out_or_masked(kept: tuple[str, str]) -> No
     torch.testing.assert_close(logits(model, masked), logits(model, left_out), atol=EXACT, rtol=0)
 
 
+def test_utterances_may_come_as_rows() -> None:
+    model = build(tiny.config())
+    inputs = tiny.inputs([3, 2])
+    names = ("input_ids", "attention_mask", "input_values", "audio_attention_mask")
+    rows = {name: value.flatten(0, 1) if name in names else value for name, value in inputs.items()}
+    assert torch.equal(logits(model, rows), logits(model, inputs))
+    one = {name: inputs[name][0] for name in names}
+    expected = logits(model, {name: inputs[name][:1] for name in names})
+    assert torch.equal(logits(model, one), expected)
+
+
 def test_a_dialogue_without_any_text() -> None:
     inputs = tiny.inputs([2, 3])
     without = {name: value for name, value in inputs.items() if name not in ("input_ids", "attention_mask")}

@@ -21,7 +21,9 @@ def add(commands: Any) -> None:
     """Add the two commands."""
     predict = commands.add_parser("predict", help="label the utterances of a conversation", description=PREDICT)
     predict.add_argument("source", help="recording, or transcript without one: path or URL")
-    predict.add_argument("--transcript", metavar="FILE", help="of the recording: SRT, VTT, csv or JSON, path or URL")
+    predict.add_argument(
+        "--transcript", metavar="FILE", help="of the recording: subtitles, csv, text, JSON, ELAN, Praat"
+    )
     predict.add_argument("--asr", metavar="NAME", help="speech recognition model, for a recording without transcript")
     add_model(predict)
     predict.add_argument("--output", type=Path, metavar="FOLDER", help="write the predictions there")
@@ -53,9 +55,10 @@ def _predict(options: argparse.Namespace) -> None:
     if options.output is not None:
         _check_packages(options)
     with remarks() as said:
+        source = _opened(options, transcript, recording)  # what cannot be read is said before a model is loaded
         pipe = load_pipeline(options.model)
         predictions = pipe(
-            transcript if recording is None else {"recording": recording, "transcript": transcript},
+            source,
             asr=options.asr,
             faces=options.faces,
             frame_rate=options.frame_rate,
@@ -91,6 +94,18 @@ def _inputs(options: argparse.Namespace) -> tuple[Any, Any]:
         if getattr(options, option):
             options.parser.error(f"--{option} needs a recording, found the transcript {source.name}")
     return source, None
+
+
+def _opened(options: argparse.Namespace, transcript: Any, recording: Any) -> Any:
+    """The dialogue of the transcript, with its recording where there is one; the recording alone without transcript."""
+    from ..recordings.cache import open_cache
+    from ..recordings.open import open_source
+
+    if transcript is None:
+        return {"recording": recording}
+    source = transcript if recording is None else {"recording": recording, "transcript": transcript}
+    dialogue, _ = open_source(source, cache=open_cache(options.cache))
+    return dialogue if recording is None else {"recording": recording, "utterances": list(dialogue), "id": dialogue.id}
 
 
 def _reports(options: argparse.Namespace) -> Any:

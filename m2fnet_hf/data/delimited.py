@@ -95,7 +95,7 @@ def _fitted(cells: list[str], count: int, delimiter: str, last_is_text: bool, na
             raise ValueError(
                 f"{name}, line {line}: a row must have a value per column, found {len(more)} more; quote its text."
             )
-        cells = [*cells[: count - 1], delimiter.join(cells[count - 1 :])]
+        cells = [*cells[: count - 1], f"{delimiter} ".join(cells[count - 1 :])]
     return [*cells[:count], *[""] * (count - len(cells))]
 
 

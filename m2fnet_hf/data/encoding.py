@@ -160,7 +160,7 @@ def decode(data: bytes, name: str) -> str:
 
 def clean_text(text: str) -> str:
     """Line ends as `\\n`, and no control characters, which no transcript means."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").translate(_CONTROLS)
+    return text.replace("\r\r\n", "\n").replace("\r\n", "\n").replace("\r", "\n").translate(_CONTROLS)
 
 
 def shown(path: Path) -> str:

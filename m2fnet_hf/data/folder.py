@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 from ..dialogue_m2fnet import FACE_FIELDS, FEATURES, Dialogue
 from .delimited import Sheet, read_sheet, whole_numbers
 from .encoding import read_text, shown
+from .labels import read_labels
 from .splits import SPLIT_NAMES, SPLITS, split_dialogues, split_name
 from .times import Time, find_unit, read_time
 
@@ -61,10 +62,12 @@ def read_dialogues(
 
     The folder holds either
         dialogues.csv: a row per utterance, with the columns `dialogue` and any of `split` (`train`, `dev`, `test`),
-            `utterance` (its key within the dialogue), `text`, `speaker`, `start`, `end` (seconds in the recording),
-            `label`, `video` (the clip of the utterance) and `recording` (the file of the whole dialogue).
+            `utterance` (its key within the dialogue), `text`, `speaker`, `start`, `end` (in the recording),
+            `label`, `video` (the clip of the utterance) and `recording` (the file of the whole dialogue); with any
+            separator and encoding, times and names of columns as in a transcript. Others are named in a warning.
         *.jsonl: a dialogue per line, `{"id": ..., "recording": ..., "utterances": [...]}` with the fields of
-            [`Utterance`]; `train.jsonl`, `dev.jsonl` and `test.jsonl` are splits.
+            [`Utterance`]; the name of a file says its split: `train`, `dev` (or `val`, `valid`, `validation`, `eval`),
+            `test`. A single file may have any other name.
     and, there or in `features`, any number of `*.safetensors` or `*.npz` with arrays that are named by their
     utterance, `<split>/<dialogue>/<utterance>/<field>`; the field is `text_features`, `audio_features` or
     `visual_features` [D], or `action_units`, `appearance`, `face_areas`, ... of [`Utterance`].
@@ -73,7 +76,7 @@ def read_dialogues(
 
     Args:
         folder: path of the folder.
-        labels: those that there may be; `None` takes any.
+        labels: those that there may be. Default: the lines of `labels.txt`, where the folder has it, or any.
         shares: draw the splits, of a folder that has none, as `split_dialogues` does.
         seed: of the draw.
 
@@ -82,6 +85,7 @@ def read_dialogues(
         ValueError: naming the file and the row or array, what was expected and what was found.
     """
     folder = Path(folder)
+    labels = read_labels(folder) if labels is None else labels
     drafts = _read(folder)
     _attach_features(folder, drafts)
     dialogues = {

@@ -81,8 +81,7 @@ class OnnxEmotionModel(FeatureMethods):
         if output_attentions:
             raise ValueError("An exported model gives no attentions, found `output_attentions`; ask the torch model.")
         real = utterance_mask.bool()
-        given = {name: inputs.get(name) for name in INPUT_NAMES}
-        features, present = self.features(by_dialogue(given, real), real)
+        features, present = self.features(by_dialogue({name: inputs.get(name) for name in INPUT_NAMES}, real), real)
         feed = {"utterance_mask": real}
         for modality, size in self.config.feature_sizes.items():
             values = features[modality]

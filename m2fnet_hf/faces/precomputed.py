@@ -15,6 +15,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ..media.clip import Frame
+from ..media.frame_rate import frame_rate
 from ..utils.hashes import sha256_files
 from .types import Faces
 
@@ -126,7 +127,7 @@ class PrecomputedBackend:
         """
         own = copy(self)
         rows = _of_input(self._path, self._rows, Path(recording))
-        rate = self._fps or _told_rate(_frame_rate(Path(recording)) if rows.is_counted else None, rows.rate)
+        rate = self._fps or _told_rate(frame_rate(recording) if rows.is_counted else None, rows.rate)
         own.settings = {**self.settings, "fps": rate if rows.is_counted else self._fps}
         if rows.inputs is not None:
             own.settings["input"] = Path(recording).name
@@ -202,18 +203,6 @@ def _of_input(path: Path, rows: _Rows, recording: Path | None) -> _Rows:
         f"{path.name} must hold the faces of the recording, expected {expected}, found those of {found}; keep the rows "
         "of one `input`, or name the recording like it."
     )
-
-
-def _frame_rate(recording: Path) -> float | None:
-    """Frames a second of a recording, `None` where it has none."""
-    import av
-
-    try:
-        with av.open(str(recording.absolute())) as container:
-            rates = [stream.average_rate or stream.guessed_rate for stream in container.streams.video]
-    except av.FFmpegError:
-        return None
-    return next((float(rate) for rate in rates if rate), None)
 
 
 def _told_rate(recorded: float | None, roughly: float | None) -> float | None:

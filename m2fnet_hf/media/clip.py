@@ -64,7 +64,6 @@ class Clip:
         has_video, has_audio: whether it has any; a cover picture is no video.
         audio_track: the one that is read, `None` without sound.
         width, height: of the upright picture in pixels, `None` without video.
-        frame_rate: pictures a second as the file announces them, `None` where it does not.
         problems: a sentence for each thing that could not be read, at opening or while reading.
 
     Raises:
@@ -83,7 +82,6 @@ class Clip:
         self.duration: float | None = None
         self.has_video = False
         self.audio_track: int | None = None
-        self.frame_rate: float | None = None
         self.width: int | None = None
         self.height: int | None = None
         self.problems: list[str] = []
@@ -166,7 +164,6 @@ class Clip:
             self.audio_track = self._choose_track(tracks) if audio_track is None else self._find(audio_track, tracks)
             self.duration = duration_of(container)
             if video is not None:
-                self.frame_rate = float(video.average_rate or video.guessed_rate or 0) or None
                 self.width, self.height = _upright_size(container, video)
         if self.duration is None:
             with open_container(self.path) as container:

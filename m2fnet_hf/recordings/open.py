@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from ..data.transcripts import FORMATS, read_transcript
 from ..dialogue_m2fnet import Dialogue
 from ..media.clip import Clip
+from ..media.frame_rate import frame_rate
 from ..utils.files import write_whole
 from ..utils.hashes import hash_text
 from .cache import Cache
@@ -50,7 +51,7 @@ def open_source(
     if source.get("transcript") is not None:
         # Times may count milliseconds or frames, which the recording tells.
         clip = Clip(recording, audio_track)
-        return read_transcript(fetch(source["transcript"], cache), clip.duration, clip.frame_rate), recording
+        return read_transcript(fetch(source["transcript"], cache), clip.duration, frame_rate(recording)), recording
     if not recording.exists():
         raise FileNotFoundError(f"A recording must be a file, found none at {recording}; check the path.")
     if asr is None:

@@ -11,6 +11,8 @@ from omegaconf.errors import OmegaConfBaseException
 from transformers import TrainingArguments
 from yaml import YAMLError
 
+from ..configuration_m2fnet import M2FNetConfig
+
 
 @dataclass
 class EmotionTrainingArguments(TrainingArguments):
@@ -84,6 +86,12 @@ class RunConfig:
             found = ", ".join(map(str, sections)) if isinstance(sections, dict) else type(sections).__name__
             raise ValueError(f"{path} must have sections among {', '.join(known)}, found {found}.")
         return cls(**{name: values or {} for name, values in sections.items()})
+
+    @property
+    def label_names(self) -> list[str]:
+        """The labels that the model will have, in its order."""
+        names = self.model.get("labels") or dict(self.model.get("id2label") or {}).values()
+        return [str(name) for name in names] or M2FNetConfig().label_names
 
     def training_arguments(self, output_dir: str | Path) -> EmotionTrainingArguments:
         """The arguments for Trainer.

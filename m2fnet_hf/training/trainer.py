@@ -22,7 +22,7 @@ from transformers import (
 from transformers.trainer_utils import get_last_checkpoint
 
 from ..configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
-from ..data.labels import label_id
+from ..data.labels import check_labels, label_id
 from ..dialogue_m2fnet import Dialogue
 from ..evaluation.metrics import HEADLINE, emotion_metrics
 from ..feature_extraction_m2fnet import GEOMETRY_SIZE, AppearanceFeatureExtractor, AUFeatureExtractor
@@ -152,6 +152,9 @@ def train(
     the run's record; `trainer_type` makes the trainer.
     """
     args = run.training_arguments(output_dir)
+    # Features are read from disk as they are needed, and were checked when they were extracted.
+    in_memory = {"train": train_dialogues, "dev": dev_dialogues} if isinstance(train_dialogues, list) else {}
+    check_labels(in_memory, run.label_names)
     set_seed(args.seed)
     processor = build_processor(run)
     model = build_model(run, processor, train_dialogues if args.balance_classes else None)

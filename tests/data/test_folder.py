@@ -1,3 +1,4 @@
+# ruff: noqa: E501  tables as they are saved
 import json
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from m2fnet_hf.data.folder import load_dialogues, read_dialogues
+from m2fnet_hf.data.labels import check_labels, read_labels
 
 TABLE = """split,dialogue,utterance,text,speaker,start,end,label,video,recording
 train,a,0,"Hi, you",Ann,0.5,1.5,joy,,a.mp4
@@ -77,6 +79,82 @@ def test_an_utterance_may_be_features_alone(tmp_path: Path) -> None:
         read_dialogues(tmp_path)
     save_file({"train/a/0/visual_features": np.ones(2, np.float32)}, tmp_path / "own.safetensors")
     assert read_dialogues(tmp_path)["train"][0][0].visual_features is not None
+
+
+@pytest.mark.parametrize(
+    ("table", "encoding"),
+    [
+        ("dialogue,text,speaker,label,start,end\n1,Où es-tu?,Zoé,anger,0.5,1.0\n1,Ici,Ben,joy,,\n", "cp1252"),
+        (
+            "dialogue\ttext\tspeaker\tlabel\tstart\tend\n1\tOù es-tu?\tZoé\tanger\t0.5\t1.0\n1\tIci\tBen\tjoy\t\t\n",
+            "utf-16",
+        ),
+        ("dialogue;text;speaker;label;start;end\n1;Où es-tu?;Zoé;anger;0,5;1,0\n1;Ici;Ben;joy;;\n", "utf-8-sig"),
+        ("sep=;\ndialogue;text;speaker;label;start;end\n1;Où es-tu?;Zoé;anger;0,5;1,0\n1;Ici;Ben;joy;;\n", "cp1252"),
+        (
+            "Dialogue_ID,Utterance,Speaker,Emotion,Start_ms,End_ms\n1.0,Où es-tu?,Zoé,anger,500,1000\n1.0,Ici,Ben,joy,,\n",
+            "utf-8",
+        ),
+        (
+            '"conversation","transcript","who","emotion","begin","stop"\n1,Où es-tu?,Zoé,anger,0:00:00.5,0:00:01\n1,Ici,Ben,joy,,\n',
+            "utf-8",
+        ),
+    ],
+)
+def test_csv_as_spreadsheets_save_it(tmp_path: Path, table: str, encoding: str) -> None:
+    (tmp_path / "dialogues.csv").write_bytes(table.replace("\n", "\r\n").encode(encoding))
+    ((dialogue,),) = read_dialogues(tmp_path).values()
+    assert dialogue.id == "1"
+    assert [(u.speaker, u.text, u.label, u.start, u.end) for u in dialogue] == [
+        ("Zoé", "Où es-tu?", "anger", 0.5, 1.0),
+        ("Ben", "Ici", "joy", None, None),
+    ]
+
+
+def test_columns_that_were_not_understood_are_named(tmp_path: Path) -> None:
+    write(tmp_path, "dialogue,text,arousal\na,Hi,0.5\n")
+    with pytest.warns(UserWarning, match=r"^dialogues\.csv: the columns arousal were not used\.$"):
+        read_dialogues(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["dev", "val", "valid", "validation", "eval", "my_val-01", "Validation"])
+def test_names_of_splits(tmp_path: Path, name: str) -> None:
+    write_lines(tmp_path / "train.jsonl", {"id": "a", "utterances": [{"text": "x"}]})
+    write_lines(tmp_path / f"{name}.jsonl", {"id": "b", "utterances": [{"text": "y"}]})
+    assert {split: [one.id for one in found] for split, found in read_dialogues(tmp_path).items()} == {
+        "train": ["a"],
+        "dev": ["b"],
+    }
+    write(tmp_path, f"dialogue,text,split\na,Hi,train\nb,Ho,{name.split('_')[-1].split('-')[0]}\n")
+    for path in tmp_path.glob("*.jsonl"):
+        path.unlink()
+    assert list(read_dialogues(tmp_path)) == ["train", "dev"]
+
+
+@pytest.mark.parametrize("name", ["held", "train_dev", "vali"])
+def test_a_name_that_is_no_split_is_refused(tmp_path: Path, name: str) -> None:
+    write_lines(tmp_path / "train.jsonl", {"utterances": [{"text": "x"}]})
+    write_lines(tmp_path / f"{name}.jsonl", {"utterances": [{"text": "y"}]})
+    with pytest.raises(ValueError, match=rf"{name}\.jsonl must be named after its split, one of train, .*validation"):
+        read_dialogues(tmp_path)
+
+
+def test_own_labels(tmp_path: Path) -> None:
+    write(tmp_path, "dialogue,text,label\na,Hi,calm\na,Ho,upset\n")
+    (tmp_path / "labels.txt").write_text("calm\n\nupset\n")
+    assert read_labels(tmp_path) == ["calm", "upset"]
+    splits = read_dialogues(tmp_path)
+    check_labels(splits, ["upset", "calm"])
+    with pytest.raises(
+        ValueError, match=r"A label of train must be one of joy, found 'calm', 'upset'; .* `model\.labels`"
+    ):
+        check_labels(splits, ["joy"])
+    (tmp_path / "labels.txt").write_text("calm\njoy\n")
+    with pytest.raises(ValueError, match="utterance 2: a label must be one of calm, joy, found 'upset'"):
+        read_dialogues(tmp_path)
+    (tmp_path / "labels.txt").write_text("calm\ncalm\n")
+    with pytest.raises(ValueError, match="two labels or more"):
+        read_labels(tmp_path)
 
 
 def test_splits_can_be_drawn(tmp_path: Path) -> None:

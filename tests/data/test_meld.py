@@ -60,6 +60,24 @@ def test_cp1252_debris_is_made_readable(tmp_path: Path) -> None:
         assert dialogue[0].text == "It\u2019s me"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("separator", [";", "\t", ","])
+def test_csv_as_excel_saves_it(tmp_path: Path, separator: str, encoding: str) -> None:
+    rows = [
+        '1;"Oh; no, café";Zoë;sadness;negative;0.0;0.0;4;7;"00:20:57,256";"00:21:00,049"',
+        "2;Really?;Eric;surprise;positive;0.0;1.0;4;7;;",
+        "3;Yes;Zoë;joy;positive;0.0;2.0;4;7;00:21:01.5;00:21:02",
+    ]
+    rows = [row.replace(";", separator).replace(f"Oh{separator}", "Oh;") for row in rows]
+    header = HEADER.replace(",", separator)
+    (dialogue,) = read_meld_csv(write(tmp_path / "x.csv", *rows, header=header, encoding=encoding))
+    assert [(u.id, u.speaker, u.text, u.start, u.end) for u in dialogue] == [
+        (0, "Zoë", "Oh; no, café", 1257.256, 1260.049),
+        (1, "Eric", "Really?", None, None),
+        (2, "Zoë", "Yes", 1261.5, 1262.0),
+    ]
+
+
 def test_reversed_times_cost_the_times_and_not_the_row(tmp_path: Path) -> None:
     path = write(tmp_path / "x.csv", '1,Hi,Joey,joy,positive,7,5,1,1,"00:00:09,000","00:00:08,000"')
     with pytest.warns(UserWarning, match="dialogue 7, utterance 5 ends before it starts"):
@@ -71,8 +89,8 @@ def test_reversed_times_cost_the_times_and_not_the_row(tmp_path: Path) -> None:
     ("header", "row", "message"),
     [
         ("Utterance,Speaker", "Hi,Joey", "found no Emotion, Dialogue_ID"),
-        (HEADER, "1,Hi,Joey,joy,positive,x,5,1,1,00:00:09,00:00:10", "x.csv, line 2: "),
-        (HEADER, "1,Hi,Joey,joy,positive,7,5,1,1,now,00:00:10", "x.csv, line 2: "),
+        (HEADER, "1,Hi,Joey,joy,positive,x,5,1,1,00:00:09,00:00:10", "x.csv, line 2: Dialogue_ID must be a whole"),
+        (HEADER, "1,Hi,Joey,joy,positive,7,5,1,1,now,00:00:10", "x.csv, line 2: StartTime: A time must"),
         (HEADER, "1,Hi,Joey", "x.csv, line 2: "),
     ],
 )

@@ -534,3 +534,126 @@ def test_nothing_is_said_of_a_file_that_was_understood(opened: Open) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert opened("a.srt", srt("Anna: Why?")).remarks == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        (
+            "a.csv",
+            "Timecode In;Duration;Name;Dialogue\n00:00:01.0;00:00:02.0;Anna;Hi there\n",
+            [("Anna", "Hi there", 1.0, 3.0)],
+        ),
+        (
+            "a.csv",
+            "00:00:01,00:00:02,Anna,Hi\n00:00:02,00:00:03,Ben,No\n",
+            [("Anna", "Hi", 1.0, 2.0), ("Ben", "No", 2.0, 3.0)],
+        ),
+        (
+            "a.csv",
+            "speaker,text,time\nAnna,Hi,0:01 - 0:03\nBen,No,0:03-0:05.5\n",
+            [("Anna", "Hi", 1.0, 3.0), ("Ben", "No", 3.0, 5.5)],
+        ),
+        (
+            "a.csv",
+            "start,end,text\n0.0,2.5,Hello, you\n2.5,3,Anna\n",
+            [(None, "Hello, you", 0.0, 2.5), (None, "Anna", 2.5, 3.0)],
+        ),
+        (
+            "a.csv",
+            "start,end,text\n00:01,00:03,Hi\n00:03,,No\nnan,NaT,Oh\n",
+            [(None, "Hi", 1.0, 3.0), (None, "No", 3.0, None), (None, "Oh", None, None)],
+        ),
+        ("a.csv", "start,end,text\n1,2,Anna: Hi\n2,3,ben: No\n", [("Anna", "Hi", 1.0, 2.0), ("ben", "No", 2.0, 3.0)]),
+        (
+            "a.srt",
+            "1\r\r\n00:00:01,000 --> 00:00:02,000\r\r\nHi[br]you\r\r\n\r\r\n2\r\r\n00:00:02,000 --> 00:00:03,000\r\r\nNo\r\r\n",
+            [(None, "Hi you", 1.0, 2.0), (None, "No", 2.0, 3.0)],
+        ),
+        (
+            "a.srt",
+            "1\n00:00:01,000 --> 00:00:02,000\nANNA\nHi there\n\n2\n00:00:02,000 --> 00:00:03,000\nBEN\nNo\n",
+            [("ANNA", "Hi there", 1.0, 2.0), ("BEN", "No", 2.0, 3.0)],
+        ),
+        ("a.txt", "[00:01.20]Hello\n[00:04.10]You\n", [(None, "Hello", 1.2, None), (None, "You", 4.1, None)]),
+        (
+            "a.txt",
+            "[0.00s -> 2.50s]  Hello\n[2.50s -> 4.00s]  You\n",
+            [(None, "Hello", 0.0, 2.5), (None, "You", 2.5, 4.0)],
+        ),
+        (
+            "a.txt",
+            "0:0:5.79 --> 0:0:8.5\nAnna\nHi\n0:0:8.5 --> 0:0:9.0\nBen\nNo\n0:0:9.0 --> 0:0:9.5\nAnna\nOh\n0:0:9.5 --> 0:0:10\nBen\nYes\n",
+            [("Anna", "Hi", 5.79, 8.5), ("Ben", "No", 8.5, 9.0), ("Anna", "Oh", 9.0, 9.5), ("Ben", "Yes", 9.5, 10.0)],
+        ),
+        (
+            "a.txt",
+            "00:00:00\nAnna: Hi\nBen: No\n\n00:05:00\nAnna: Done?\nBen: Yes.\n",
+            [
+                ("Anna", "Hi", 0.0, None),
+                ("Ben", "No", None, None),
+                ("Anna", "Done?", 300.0, None),
+                ("Ben", "Yes.", None, None),
+            ],
+        ),
+        (
+            "a.json",
+            [{"speaker": "Anna", "startTime": "1.5s", "endTime": "2.5s", "text": "Hi"}],
+            [("Anna", "Hi", 1.5, 2.5)],
+        ),
+        ("a.json", {"output": {"segments": [{"start": 1.5, "end": 2.5, "text": "Hi"}]}}, [(None, "Hi", 1.5, 2.5)]),
+        ("a.json", {"transcript": {"segments": [{"start": 1.5, "end": 2.5, "text": "Hi"}]}}, [(None, "Hi", 1.5, 2.5)]),
+        (
+            "a.json",
+            {
+                "results": [
+                    {
+                        "alternatives": [
+                            {
+                                "transcript": "Hi you",
+                                "words": [
+                                    {"startTime": "0.5s", "endTime": "1s", "word": "Hi"},
+                                    {"startTime": "1s", "endTime": "2s", "word": "you", "speakerTag": 2},
+                                ],
+                            }
+                        ]
+                    }
+                ]
+            },
+            [("2", "Hi you", 0.5, 2.0)],
+        ),
+        (
+            "a.json",
+            {
+                "recognizedPhrases": [
+                    {
+                        "speaker": 1,
+                        "offset": "PT1.5S",
+                        "duration": "PT2S",
+                        "offsetInTicks": 15000000.0,
+                        "nBest": [{"display": "Hi."}],
+                    }
+                ]
+            },
+            [("1", "Hi.", 1.5, 3.5)],
+        ),
+    ],
+)
+def test_exports_of_further_tools(opened: Open, name: str, content: Any, expected: list[tuple]) -> None:
+    assert rows(opened(name, content)) == expected
+
+
+def test_a_broken_line_of_ass_costs_that_line(opened: Open) -> None:
+    head = (
+        "[Script Info]\n\n[Events]\nFormat: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n"
+    )
+    lines = (
+        "0:00:01.00,0:00:02.00,Default,,0,0,0,,{\\k20}He{\\k30}llo\\Nyou",
+        "bad,0:00:02.00,Default,,0,0,0,,x",
+        "0:00:03.00,0:00:04.00,Default,Ben,0,0,0,,No, no",
+    )
+    transcript = opened("a.ass", head + "".join(f"Dialogue: 0,{line}\n" for line in lines))
+    assert rows(transcript) == [(None, "Hello you", 1.0, 2.0), ("Ben", "No, no", 3.0, 4.0)]
+    assert transcript.remarks[0].startswith(
+        "a.ass: 1 of 3 cues could not be read and are left out (a line must have times"
+    )

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 TESTS = (
     "tests/media",
     "tests/data/test_transcripts.py",
+    "tests/data/test_transcript_cases.py",
     "tests/data/test_transcript_formats.py",
     "tests/faces/test_precomputed.py",
     "tests/faces/test_tracker.py",

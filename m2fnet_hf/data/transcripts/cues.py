@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from .draft import Draft, Said, drop_repeats, number
-from .speakers import VOICE, split_turns, words
+from .speakers import VOICE, split_turns, with_heads, words
 
 # Captions follow each other this closely where they are one that rolls on, in seconds.
 LONGEST_BREAK = 0.5
@@ -34,7 +34,7 @@ def draft_cues(cues: Sequence[Cue], unread: list[str], remarks: Sequence[str] = 
     kept = [cues[place] for place in drop_repeats([(cue.start, cue.end, cue.speaker, cue.text) for cue in cues])]
     said_twice = len(cues) - len(kept)
     merged = merge_rolling(sorted(kept, key=lambda cue: cue.start))
-    turns, notes = split_turns([cue.text for cue in merged])
+    turns, notes = split_turns(["\n".join(some) for some in with_heads([cue.text.split("\n") for cue in merged])])
     said = [
         Said(cue.place, text, cue.speaker or speaker, cue.start, cue.end)
         for cue, some in zip(merged, turns, strict=True)

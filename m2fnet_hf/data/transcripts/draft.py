@@ -164,8 +164,9 @@ def number(of: int | Sequence[Any], what: str) -> str:
 
 
 def _some(sentences: Sequence[str], between: str = "; ") -> str:
-    shortened = [one if len(one) <= 160 else f"{one[:157]}..." for one in sentences[:NAMED_AT_MOST]]
-    more = len(sentences) - NAMED_AT_MOST
+    different = list(dict.fromkeys(sentences))
+    shortened = [one if len(one) <= 160 else f"{one[:157]}..." for one in different[:NAMED_AT_MOST]]
+    more = len(different) - NAMED_AT_MOST
     return between.join(one.rstrip(".") for one in shortened) + (f"{between}and {more} more" if more > 0 else "")
 
 

@@ -79,11 +79,11 @@ def _load(source: Source) -> Any:
         raise ValueError(f"{source.name} must be valid JSON, found an error: {error}; correct it.") from None
 
 
-def _find_segments(content: Any) -> tuple[list[Any] | None, tuple[str, ...]]:
-    """The list of segments, and where it was."""
+def _find_segments(content: Any, depth: int = 2) -> tuple[list[Any] | None, tuple[str, ...]]:
+    """The list of segments, and where it was, at most so deep within objects of other names."""
     if isinstance(content, list):
         if len(content) == 1 and isinstance(content[0], dict) and not _has_text(content[0]):
-            return _find_segments(content[0])
+            return _find_segments(content[0], depth)
         return content, ()
     if not isinstance(content, dict):
         return None, ()
@@ -96,8 +96,14 @@ def _find_segments(content: Any) -> tuple[list[Any] | None, tuple[str, ...]]:
             return found, place
         if isinstance(found, list) and (place == ("utterances",) or place == ("segments",)):
             empty = (found, place)
-    sentences = list(_deepgram_sentences(content))
-    return (sentences, ("results",)) if sentences else empty
+    if sentences := list(_deepgram_sentences(content)):
+        return sentences, ("results",)
+    for key, value in content.items() if depth else ():
+        if isinstance(value, dict):
+            inner, where = _find_segments(value, depth - 1)
+            if inner:
+                return inner, (key, *where)
+    return empty
 
 
 def _has_text(segment: Any) -> bool:
@@ -201,6 +207,8 @@ def _flat(segment: Any) -> dict[str, Any]:
         flat["text"] = "".join(str(one.get("utf8", "")) for one in segment["segs"] if isinstance(one, dict))
     if isinstance(segment.get("elements"), list):  # Rev.ai
         flat |= _from_elements(segment["elements"])
+    if isinstance(segment.get("alternatives"), list):  # Google
+        flat |= _from_alternatives(segment["alternatives"])
     if isinstance(segment.get("nBest"), list) and segment["nBest"] and isinstance(segment["nBest"][0], dict):  # Azure
         flat["text"] = segment["nBest"][0].get("display")
     return flat
@@ -214,6 +222,18 @@ def _from_list(segment: Sequence[Any]) -> dict[str, Any] | None:
             if isinstance(text, str) and all(isinstance(time, (int, float)) for time in (start, end)):
                 return {"start": start, "end": end, "text": text} | ({"seek": 0, "avg_logprob": 0} if places[0] else {})
     return None
+
+
+def _from_alternatives(alternatives: Sequence[Any]) -> dict[str, Any]:
+    best = alternatives[0] if alternatives and isinstance(alternatives[0], dict) else {}
+    timed = [one for one in best.get("words") or [] if isinstance(one, dict)]
+    first, last = (timed[0], timed[-1]) if timed else ({}, {})
+    return {
+        "text": best.get("transcript"),
+        "start": first.get("startTime", first.get("start")),
+        "end": last.get("endTime", last.get("end")),
+        "speaker": last.get("speakerTag"),
+    }
 
 
 def _from_elements(elements: Sequence[Any]) -> dict[str, Any]:

@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 from ..times import read_time
 from .draft import Draft, Said, Source, number, plain_speaker
-from .speakers import is_plain_name, may_be_name, split_turns
+from .speakers import is_plain_name, may_be_name, split_turns, with_heads
 
 _CLOCK = r"\d{1,3}:\d\d(?::\d\d)?(?:[.,]\d{1,3})?"
+_LOOSE = r"\d{1,3}:\d{1,2}(?::\d{1,2})?(?:[.,]\d+)?"  # Teams writes 0:0:5.79
 _SPAN = re.compile(
-    rf"[\[(]?\s*({_CLOCK}|\d+(?:\.\d+)?s)\s*(?:-->|->|-|\u2013|to)\s*({_CLOCK}|\d+(?:\.\d+)?s)\s*[\])]?:?(?:\s+|$)(.*)"
+    rf"[\[(]?\s*({_LOOSE}|\d+(?:\.\d+)?s)\s*(?:-->|->|-|\u2013|to)\s*({_LOOSE}|\d+(?:\.\d+)?s)\s*[\])]?:?(?:\s+|$)(.*)"
 )
-_STAMPED = re.compile(rf"([\[(]?)({_CLOCK})[\])]?\s*[-\u2013|:]?(?:\s+|$)(.*)")
+_STAMPED = re.compile(rf"([\[(]?)({_CLOCK})[\])]?\s*[-\u2013|:]?(?:\s+|$|(?<=[\])]))(.*)")
 _HEADER = re.compile(
     rf"\[?([^:\[\]\n]{{1,60}}?)\]?\s*:?(\s*[-\u2013|,]\s*|\s+|(?=[\[(]))([\[(]?)({_CLOCK})[\])]?\s*:?(?:\s+|$)(.*)"
 )
@@ -52,7 +53,7 @@ def _parse(lines: Sequence[str]) -> list[_Line]:
         ]
     stamps = [_STAMPED.match(line[:LONG_LINE]) for line in lines]
     count = sum(map(bool, stamps))
-    if count and (count * 3 >= len(filled) or all(m[1] for m in stamps if m)):
+    if count and (count * 3 >= len(filled) or all(m[1] or not m[3] for m in stamps if m)):
         named = all(m is None or is_plain_name(m[3]) for m in stamps)
         return [
             _Line(line) if m is None else _Line("", m[3], m[2]) if named else _Line(_rest(line, m, 3), None, m[2])
@@ -89,7 +90,7 @@ def _timed(source: Source, lines: Sequence[_Line], remarks: list[str]) -> Draft:
             before.append(line.text)
     if before:
         remarks.append(_unused(before))
-    turns, notes = split_turns(["\n".join(some) for _, _, some in blocks])
+    turns, notes = split_turns(["\n".join(some) for some in with_heads([some for _, _, some in blocks])])
     said, unread = [], []
     for (place, line, _), some in zip(blocks, turns, strict=True):
         try:
@@ -98,8 +99,13 @@ def _timed(source: Source, lines: Sequence[_Line], remarks: list[str]) -> Draft:
             unread.append(f"line {place}: {error}")
             continue
         name = plain_speaker(line.name.strip(" :")) if line.name else None
-        said += [Said(f"line {place}", text, speaker or name, start, end) for speaker, text in some if text]
-    return Draft(said, [*remarks, *notes], unread, is_timed=True)
+        if line.end is None:  # the time is that of the first turn
+            said += [Said(f"line {place}", text, speaker or name) for speaker, text in some if text]
+            if some:
+                said[-len(some)].start = start
+        else:
+            said += [Said(f"line {place}", text, speaker or name, start, end) for speaker, text in some if text]
+    return Draft(said, [*remarks, *notes], unread)
 
 
 def _seconds(time: str) -> float | None:
@@ -114,7 +120,7 @@ def _untimed(source: Source, lines: Sequence[str], remarks: list[str]) -> Draft:
             cues[-1].append(line)
         elif cues[-1]:
             cues.append([])
-    cues = _screenplay([cue for cue in cues if cue])
+    cues = with_heads([cue for cue in cues if cue])
     if len(cues) == 1:
         cues = [line.split("\n") for line in re.sub(r"(?m)^(.{1,60}:)\n", r"\1 ", "\n".join(cues[0])).split("\n")]
     turns, notes = split_turns(["\n".join(cue) for cue in cues])
@@ -134,15 +140,6 @@ def _untimed(source: Source, lines: Sequence[str], remarks: list[str]) -> Draft:
     if before:
         remarks.append(_unused(before))
     return Draft([Said("", text, name) for name, text in joined], [*remarks, *notes])
-
-
-def _screenplay(cues: list[list[str]]) -> list[list[str]]:
-    """Paragraphs that begin with a name on a line of its own, with a colon behind it."""
-    named = [len(cue) > 1 and cue[0][-1] != ":" and is_plain_name(cue[0]) for cue in cues]
-    heads = {cue[0] for cue, is_named in zip(cues, named, strict=True) if is_named}
-    if sum(named) < 2 or 2 * sum(named) < len(cues) or len(heads) == sum(named) > 2:
-        return cues
-    return [[f"{cue[0]}:", *cue[1:]] if is_named else cue for cue, is_named in zip(cues, named, strict=True)]
 
 
 def _unused(before: Sequence[str]) -> str:

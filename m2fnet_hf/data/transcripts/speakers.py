@@ -118,6 +118,20 @@ def split_turns(cues: Sequence[str]) -> tuple[list[list[Turn]], list[str]]:
     return turns, remarks
 
 
+def with_heads(cues: Sequence[list[str]]) -> list[list[str]]:
+    """The lines of cues, where most begin with a name on a line of its own, as in a play, with a colon behind it."""
+    named = [len(cue) > 1 and cue[0][-1:] != ":" and is_plain_name(cue[0]) for cue in cues]
+    heads = [cue[0] for cue, is_named in zip(cues, named, strict=True) if is_named]
+    are_capitals = all(
+        cue[0].isupper() and not "".join(cue[1:]).isupper()
+        for cue, is_named in zip(cues, named, strict=True)
+        if is_named
+    )
+    if len(heads) < 2 or 2 * len(heads) < len(cues) or not (are_capitals or 2 * len(set(heads)) <= len(heads)):
+        return list(cues)
+    return [[f"{cue[0]}:", *cue[1:]] if is_named else cue for cue, is_named in zip(cues, named, strict=True)]
+
+
 def words(text: str) -> str:
     """Text without tags, entities and line breaks."""
     return " ".join(html.unescape(_TAG.sub("", text)).split())

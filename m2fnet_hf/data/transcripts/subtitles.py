@@ -16,6 +16,9 @@ TIMING = re.compile(rf"^[ \t]*({_TIME})[ \t]*(?:-->|,(?=\d+:\d\d:\d\d))[ \t]*({_
 # The arrow, or two times of three parts and nothing else: no one speaks so.
 _BROKEN = re.compile(r"^(?:.{0,80}-->|\s*\d+:\d\d:\d\d\S*\s+(?:\S{1,4}\s+)?\d+:\d\d:\d\d\S*\s*$)")
 _COMMENT = re.compile(r"^(?:NOTE(?:\s|$)|STYLE\s*$|REGION\s*$)")
+_BROKEN_LINE = re.compile(
+    r"^Dialogue:(?![^,\n]*,\s*\d+:\d\d:\d\d[.:]\d+\s*,\s*\d+:\d\d:\d\d[.:]\d+\s*,(?:[^,\n]*,){6}).*\n?", re.MULTILINE
+)
 _DRAWING = re.compile(r"\{[^{}]*\\p[1-9]")
 
 
@@ -42,7 +45,7 @@ def read_srt(source: Source) -> Draft:
             unread.append(f"{block.place}: its times must be like 00:00:01,500 --> 00:00:02,500")
         else:
             start, end = (unit.to_seconds(time) for time in block.times)
-            cues.append(Cue(start, end, "\n".join(block.lines), block.place))
+            cues.append(Cue(start, end, "\n".join(block.lines).replace("[br]", "\n"), block.place))
     remarks = [unit.remark] if unit.remark else []
     if before := [] if is_vtt else _preamble(source.text):
         remarks.append(f"{number(before, 'line')} before the first cue, from {before[0][:40]!r}, not used")
@@ -107,8 +110,10 @@ def _drop_identifier(block: _Block, lines: list[str], place: int, is_vtt: bool, 
 
 def read_ass(source: Source) -> Draft:
     """ASS and SSA; the speaker is the actor of a line. Comments and drawings say nothing."""
+    # pysubs2 gives up at the first line that it cannot read.
+    text, broken = _BROKEN_LINE.subn("", source.text)
     try:
-        subtitles = SSAFile.from_string(source.text)
+        subtitles = SSAFile.from_string(text, format_="ssa" if "[V4 Styles]" in text else "ass")
     except (Pysubs2Error, ValueError, LookupError) as error:
         raise no_utterance(source, str(error)) from None
     cues, left_out = [], {"comment": 0, "drawing": 0}
@@ -116,8 +121,7 @@ def read_ass(source: Source) -> Draft:
         if event.is_comment or _DRAWING.search(event.text):
             left_out["comment" if event.is_comment else "drawing"] += 1
             continue
-        text = re.sub(r"\\[Nn]", "\n", event.text).replace(r"\h", " ")
-        cues.append(Cue(event.start / 1000, event.end / 1000, text, f"line {place}", plain_speaker(event.name)))
-    lines = len(re.findall(r"^(?:Dialogue|Comment):", source.text, re.MULTILINE))
-    unread = [f"{lines - len(subtitles)} lines without times or text"] if lines > len(subtitles) else []
+        words = re.sub(r"\\[Nn]", "\n", event.text).replace(r"\h", " ")
+        cues.append(Cue(event.start / 1000, event.end / 1000, words, f"line {place}", plain_speaker(event.name)))
+    unread = ["a line must have times like 0:00:01.50 and a text"] * broken
     return draft_cues(cues, unread, [f"{number(count, kind)} not used" for kind, count in left_out.items() if count])

@@ -2,7 +2,7 @@
 
 import re
 
-from ..delimited import Row, Sheet, read_sheet
+from ..delimited import DELIMITERS, Row, Sheet, read_sheet
 from ..meld import COLUMNS as MELD_COLUMNS
 from ..meld import read_meld_csv
 from ..times import Time, find_unit, is_empty, read_time
@@ -13,15 +13,15 @@ COLUMNS = ("text", "speaker", "start", "end", "label", "id")
 ROLES = (*COLUMNS, "duration", "dialogue")
 # What `m2fnet predict` writes beside these; the emotions have columns of their own.
 OWN_COLUMNS = {"label", "score", "modalities", "missing"}
-_LABEL_TRACK = re.compile(r"^-?\d+(?:[.,]\d+)?\t-?\d+(?:[.,]\d+)?\t")
+# Of a table without a header, by how many columns it has, as Audacity's labels.
+HEADERS = {3: ("start", "end", "text"), 4: ("start", "end", "speaker", "text")}
+_SPAN = re.compile(r"\s*([\d:.,]+)\s*(?:-->|->|-|\u2013|to)\s*([\d:.,]+)\s*")
 
 
 def is_table(text: str) -> bool:
     """Whether a text of unknown kind is a table with words and something else that is known."""
-    if _LABEL_TRACK.match(text.lstrip("\n")):
-        return True
     try:
-        sheet = read_sheet(text, "", ROLES)
+        sheet = _sheet(text, "")
     except ValueError:
         return False
     return sheet is not None and "text" in sheet.columns and len(sheet.columns) > 1
@@ -29,14 +29,11 @@ def is_table(text: str) -> bool:
 
 def read_table(source: Source) -> Draft:
     """A table of utterances: `text` and what else there is of [`COLUMNS`], under the names of many tools."""
-    text = source.text
-    if _LABEL_TRACK.match(text.lstrip("\n")):
-        text = f"start (s)\tend (s)\ttext\n{text}"
-    sheet = read_sheet(text, source.name, ROLES)
+    sheet = _sheet(source.text, source.name)
     if sheet is not None and set(MELD_COLUMNS) <= set(sheet.names):
         return _read_meld(source)
     if sheet is None or "text" not in sheet.columns:
-        names = sheet.names if sheet is not None else text.lstrip().partition("\n")[0].split(",")
+        names = sheet.names if sheet is not None else source.text.lstrip().partition("\n")[0].split(",")
         found = ", ".join(name.strip() for name in names)
         raise ValueError(
             f"{source.name} must have the column text (and may have {', '.join(COLUMNS[1:])}) or MELD's columns, found "
@@ -61,6 +58,43 @@ def read_table(source: Source) -> Draft:
         remarks += notes
     is_own = set(sheet.names) >= OWN_COLUMNS
     return Draft(said, [*([] if is_own else name_unused("column", sheet.unused)), *remarks])
+
+
+def _sheet(text: str, name: str) -> Sheet | None:
+    """The table, with the header that it lacks, the words that it calls dialogue and the times that it has in one."""
+    text = text.lstrip("\n")
+    first = text.partition("\n")[0]
+    for delimiter in DELIMITERS:
+        header = HEADERS.get(len(first.split(delimiter)))
+        if header and all(map(_is_time, first.split(delimiter)[:2])):
+            return read_sheet(f"{delimiter.join(header)}\n{text}", name, ROLES)
+    sheet = read_sheet(text, name, ROLES)
+    if sheet is None:
+        return None
+    if "text" not in sheet.columns and any(" " in (sheet.cell(row, "dialogue") or "") for row in sheet.rows):
+        sheet.columns["text"] = sheet.columns.pop("dialogue")
+    if "start" in sheet.columns and not {"end", "duration"} & sheet.columns.keys():
+        _part_spans(sheet)
+    return sheet
+
+
+def _is_time(cell: str) -> bool:
+    try:
+        return read_time(cell.strip('" ')) is not None
+    except ValueError:
+        return False
+
+
+def _part_spans(sheet: Sheet) -> None:
+    """`0:01 - 0:03` in one column to two."""
+    name, column = sheet.columns["start"]
+    spans = {row.line: _SPAN.fullmatch(row.cells[name]) for row in sheet.rows if row.cells[name].strip()}
+    if not spans or not all(spans.values()):
+        return
+    sheet.columns["end"] = (f"end of {name}", column._replace(role="end"))
+    for row in sheet.rows:
+        span = spans.get(row.line)
+        row.cells[name], row.cells[f"end of {name}"] = span.groups() if span else ("", "")
 
 
 def with_speakers(said: list[Said]) -> tuple[list[Said], list[str]]:
