@@ -201,7 +201,7 @@ class M2FNetConfig(_KnownKeywordsConfig):
             logits nor the labels. (The library refuses to save a config with a plain `temperature`.)
         freeze_text_encoder, freeze_audio_encoder: keep the pretrained encoders fixed, as the report does.
         layer_norm_eps: epsilon of the layer norms.
-        languages: what the training data were said in, as codes of ISO 639 such as `en`; `None` where that is not known.
+        languages: of the training data, as codes of ISO 639 such as `en`; `None` where that is not known.
             What is said in another one is predicted too, but named.
 
     Raises:

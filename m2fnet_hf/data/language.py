@@ -100,7 +100,8 @@ def describe_foreign(texts: Sequence[str | None], languages: Sequence[str] | Non
     counts = Counter(found.values()).most_common()
     others = " and ".join(name if len(counts) == 1 else f"{name} ({count})" for name, count in counts)
     trained = " and ".join(map(_name, languages))
-    return f"{_count(len(found), len(texts))} in {others}, and the model was trained on {trained}: do not trust its labels."
+    which = _count(len(found), len(texts))
+    return f"{which} in {others}, and the model was trained on {trained}: do not trust its labels."
 
 
 def _count(found: int, total: int) -> str:

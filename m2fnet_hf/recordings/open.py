@@ -12,7 +12,6 @@ from ..media.frame_rate import frame_rate
 from ..utils.files import write_whole
 from ..utils.hashes import hash_text
 from .cache import Cache
-from .transcribe import transcribe
 
 TIMEOUT = 60.0  # seconds without an answer
 
@@ -59,6 +58,8 @@ def open_source(
             f"{recording.name} needs the words that are said in it, found none; give `transcript` (a file that ends in "
             f'{", ".join(FORMATS)}) or `asr` (a speech recognition model such as "openai/whisper-small").'
         )
+    from .transcribe import transcribe  # it loads the library's models
+
     return transcribe(recording, asr, cache, progress, audio_track), recording
 
 
