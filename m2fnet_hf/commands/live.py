@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,6 +52,7 @@ def _live(options: argparse.Namespace) -> None:
         texts = [utterance.text for utterance in dialogue]
         foreign = describe_foreign(texts, config.languages) if "text" in config.modalities else None
         notes = [note for note in (reads_only(config.modalities), foreign) if note is not None]
+        warnings.filterwarnings("ignore", re.escape(foreign or "(nothing)"))  # what is said here needs no repetition
         if notes:
             print("\n".join(notes), end="\n\n", flush=True)
         pipe = load_pipeline(options.model)

@@ -97,17 +97,11 @@ def describe_foreign(texts: Sequence[str | None], languages: Sequence[str] | Non
     found = foreign_utterances(texts, languages) if languages else {}
     if not found or not languages:
         return None
-    counts = Counter(found.values()).most_common()
-    others = " and ".join(name if len(counts) == 1 else f"{name} ({count})" for name, count in counts)
+    others = " and ".join(name for name, _ in Counter(found.values()).most_common())
     trained = " and ".join(map(_name, languages))
-    which = _count(len(found), len(texts))
-    return f"{which} in {others}, and the model was trained on {trained}: do not trust its labels."
-
-
-def _count(found: int, total: int) -> str:
-    if found == total:
-        return "The utterance is" if total == 1 else f"All {total} utterances are"
-    return f"{found} of {total} utterances {'is' if found == 1 else 'are'}"
+    is_whole = all(position in found for position, text in enumerate(texts) if text and any(map(str.isalpha, text)))
+    which = "What is said" if is_whole else "Some of what is said"
+    return f"{which} is in {others}, and the model was trained on {trained}: do not trust its labels for that."
 
 
 def _in_latin(texts: dict[int, str], known: set[str]) -> dict[int, str]:

@@ -104,8 +104,7 @@ class _Annotations:
         self.added.maxts, self.added.maxaid = self._given.maxts, self._given.maxaid
         self._places = _places(self._given)
         self._referring: dict[str, tuple[str, str]] = {}
-        if "und" not in self._given.languages:
-            self.added.add_language("und", lang_label="undetermined")
+        self.added.add_language("und", lang_label="undetermined")
         vocabulary = _free(VOCABULARY, self._given.controlled_vocabularies)
         self.added.add_controlled_vocabulary(vocabulary)
         for number, label in enumerate(labels):
