@@ -7,7 +7,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..data.labels import read_labels
 from ..utils.console import progress, remarks, say, show
 from .data import add_data, dataset_name, read_splits, split_of
 from .presets import preset
@@ -195,9 +194,11 @@ def _run(options: argparse.Namespace) -> Any:
     run = _needed("training.settings").RunConfig.load(options.config, options.overrides)
     if options.features is not None:
         run.processor.setdefault("appearance", str(options.features))
-    own = None if options.data is None else read_labels(options.data)
-    if own is not None:
-        run.model.setdefault("labels", own)
+    if options.data is not None:
+        from ..data.labels import read_labels
+
+        if (labels := read_labels(options.data)) is not None:
+            run.model.setdefault("labels", labels)
     return run
 
 
