@@ -27,6 +27,7 @@ def add(commands: Any) -> None:
     )
     extract.add_argument("--faces", metavar="NAME", help="as for predict; default: the backend that the model names")
     extract.add_argument("--frame-rate", type=float, default=2.0, metavar="N", help="frames looked at a second (2)")
+    extract.add_argument("--audio-track", type=int, metavar="N", help="which sound track, from 1; as for predict")
     extract.add_argument("--half", action="store_true", help="store half precision")
 
     _command(
@@ -126,6 +127,7 @@ def _extract(options: argparse.Namespace) -> None:
             _output(options),
             faces=options.faces,
             frame_rate=options.frame_rate,
+            audio_track=options.audio_track,
             dtype="float16" if options.half else "float32",
             progress=progress,
         )
