@@ -14,7 +14,7 @@ PREDICT = (
     "recognition; a transcript alone is enough. What cannot be read is left out, counted and named on standard error; "
     "the status is 1 where no prediction could be made."
 )
-ANNOTATE = "Draw the predictions of `m2fnet predict --output` into a copy of their video, as subtitles and face boxes."
+ANNOTATE = "Draw the predictions of `m2fnet predict --output` into a copy of their recording: subtitles and face boxes."
 
 
 def add(commands: Any) -> None:
@@ -135,7 +135,7 @@ def _write_result(options: argparse.Namespace, result: dict[str, Any], recording
     if recording is not None:
         result["recording"] = Path(os.path.relpath(recording, options.output)).as_posix()
     with remarks():
-        written = write_reports(result, options.output, stem, _reports(options), video=recording)
+        written = write_reports(result, options.output, stem, _reports(options), recording=recording)
         if options.annotate:
             annotated = options.output / f"{stem}.annotated.mp4"
             try:
@@ -173,6 +173,6 @@ def _read_result(path: Path) -> dict[str, Any]:
 
 
 def _draw(recording: Any, result: dict[str, Any], output: Path) -> None:
-    from ..reports.annotate import annotate_video
+    from ..reports.annotate import annotate_recording
 
-    annotate_video(recording, result, output, progress=progress)
+    annotate_recording(recording, result, output, progress=progress)

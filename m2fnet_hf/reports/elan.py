@@ -15,20 +15,20 @@ from .timeline_layout import by_start, free_lanes, milliseconds
 VOCABULARY = "emotions"
 
 
-def write_elan(result: Mapping[str, Any], path: Path, video: Path | None = None) -> None:
+def write_elan(result: Mapping[str, Any], path: Path, recording: Path | None = None) -> None:
     """EAF: a tier per speaker with the words, and under it one with the emotion and one with its probability.
 
     ELAN allows no overlap within a tier: what overlaps an utterance of the same speaker goes to a further tier,
     `ANN 2`. Utterances without both times are left out; those without length last a millisecond.
 
     Args:
-        video: the recording, linked relative to `path`.
+        recording: linked relative to `path`.
     """
     eaf = Eaf(author="m2fnet-hf")
     eaf.remove_tier("default")
-    if video is not None:
-        link = Path(os.path.relpath(video, path.parent)).as_posix()
-        kind = mimetypes.guess_type(video.name)[0] or "application/octet-stream"
+    if recording is not None:
+        link = Path(os.path.relpath(recording, path.parent)).as_posix()
+        kind = mimetypes.guess_type(recording.name)[0] or "application/octet-stream"
         eaf.add_linked_file(link, relpath=link, mimetype=kind)
     _add_types(eaf, result["labels"])
     by_speaker: dict[str, list[Mapping[str, Any]]] = {}
