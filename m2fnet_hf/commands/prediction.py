@@ -113,9 +113,9 @@ def write_conversation(
 
 def draw(recording: Path, result: dict[str, Any], output: Path) -> None:
     """The copy of a recording with the predictions drawn in."""
-    from ..reports.annotate import annotate_video
+    from ..reports.annotate import annotate_recording
 
-    annotate_video(recording, result, output, progress=progress)
+    annotate_recording(recording, result, output, progress=progress)
 
 
 def report_kinds(options: argparse.Namespace) -> list[str] | Literal["all"]:

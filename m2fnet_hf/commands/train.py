@@ -5,11 +5,14 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..utils.console import progress, remarks, say, show
 from .data import add_data, dataset_name, read_splits, split_of
 from .presets import preset
+
+if TYPE_CHECKING:
+    from ..training.settings import RunConfig
 
 TRAIN_EXTRA = "pip install 'm2fnet-hf[train]'"
 
@@ -193,7 +196,7 @@ def _ablate(options: argparse.Namespace) -> None:
     print(f"\nWritten to {', '.join(map(str, written))}")
 
 
-def _run(options: argparse.Namespace) -> Any:
+def _run(options: argparse.Namespace) -> "RunConfig":
     """The settings of a run; appearance was fitted where the features were made."""
     run = _needed("training.settings").RunConfig.load(options.config, options.overrides)
     if options.features is not None:
