@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from ..attention_m2fnet import M2FNetCache
 from ..dialogue_m2fnet import EmotionPrediction, Utterance
+from ..normalization_m2fnet import PastSpeakers
 from ..pipeline_m2fnet import MultimodalEmotionPipeline
 from ..recordings.build_reader import fingerprint
 from ..utils.files import write_whole
@@ -90,6 +91,8 @@ class EmotionStream:
         tensors: dict[str, torch.Tensor] = {}
         for number, (keys, values) in self._cache.states.items():
             tensors |= {f"keys.{number}": keys, f"values.{number}": values}
+        for modality, past in self._cache.speakers.items():
+            tensors |= {f"speakers.{modality}.{name}": value for name, value in vars(past).items()}
         for number, face in enumerate(self._faces):
             tensors |= {f"{name}.{number}": torch.as_tensor(array) for name, array in _faces(face).items()}
         state = {
@@ -132,6 +135,9 @@ class EmotionStream:
             arrays = {name: tensors.get(f"{name}.{number}") for name in FACES}
             stream._faces.append(Utterance(**{k: v.cpu().numpy() for k, v in arrays.items() if v is not None}))
         stream._cache.past_length = state["seen"]
+        for modality in {name.split(".")[1] for name in tensors if name.startswith("speakers.")}:
+            ids, sums = tensors[f"speakers.{modality}.ids"], tensors[f"speakers.{modality}.sums"]
+            stream._cache.speakers[modality] = PastSpeakers(ids, sums)
         numbers = [int(name.removeprefix("keys.")) for name in tensors if name.startswith("keys.")]
         stream._cache.states = {number: (tensors[f"keys.{number}"], tensors[f"values.{number}"]) for number in numbers}
         return stream
