@@ -152,20 +152,23 @@ class SpeakerNormalization(nn.Module):
 
 def sums_by_speaker(rows: torch.Tensor, ids: torch.Tensor, causal: bool) -> torch.Tensor:
     """For each utterance the sum of its speaker's rows [B, U, ...] in the dialogue; causal: up to its own."""
-    ids, order = ids.sort(dim=1, stable=True)
+    place = torch.ones_like(ids).cumsum(1) - 1
+    # Those of a speaker in the order in which they are said: a stable sort, which no graph can hold.
+    order = (ids * ids.shape[1] + place).sort(dim=1).indices
+    ids = ids.gather(1, order)
     changes = (ids[:, 1:] != ids[:, :-1]).long()
     group = torch.cat([torch.zeros_like(ids[:, :1]), changes.cumsum(1)], dim=1)
     lengths = torch.zeros_like(group).scatter_add(1, group, torch.ones_like(group))
     end = lengths.cumsum(1).gather(1, group)
     start = end - lengths.gather(1, group)
-    stop = torch.ones_like(group).cumsum(1) if causal else end
+    stop = place + 1 if causal else end
 
     def taken(from_rows: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
         return from_rows.gather(1, places.unsqueeze(-1).expand(-1, -1, from_rows.shape[-1]))
 
     sums = taken(rows, order).cumsum(1)
     sums = torch.cat([torch.zeros_like(sums[:, :1]), sums], dim=1)
-    return taken(taken(sums, stop) - taken(sums, start), order.argsort(1))
+    return taken(taken(sums, stop) - taken(sums, start), torch.zeros_like(order).scatter(1, order, place))
 
 
 __all__ = ["PastSpeakers", "SpeakerNormalization"]

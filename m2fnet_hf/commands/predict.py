@@ -63,6 +63,7 @@ def _predict(options: argparse.Namespace) -> None:
             progress=progress,
             on_problem=said.append,
             return_faces=recording is not None,
+            return_modalities=len(pipe.model.config.modalities) > 1,
         )
     result = build_result(
         predictions, pipe.model.config, model_name(options.model), (transcript or recording).name, said

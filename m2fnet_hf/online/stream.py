@@ -32,7 +32,8 @@ class EmotionStream:
     It predicts what the model predicts for the whole dialogue, and keeps of the past what the model can still see: with
     `attention_window` neither memory nor time grow. One thing differs: where faces come with the person they belong to
     (`face_ids`), the resting face that is subtracted is the median over the last 64 utterances with faces, and not over
-    the whole recording.
+    the whole recording (unless the extractor of faces has `person_normalization` off). The past is kept of all
+    modalities together, so `return_modalities` is left out of its predictions.
 
     Args:
         model: the pipeline, or with a `processor` an [`M2FNetForEmotionClassification`].
@@ -80,9 +81,9 @@ class EmotionStream:
         batch["utterances"] = [[batch["utterances"][0][-1]]]
         batch["tensors"] = {name: values[:, -1:] for name, values in batch["tensors"].items()}
         batch["tensors"]["cache"] = self._cache
-        ((prediction,),) = self.pipe.postprocess(
-            self.pipe.forward(batch, **self.pipe._forward_params), **self.pipe._postprocess_params
-        )
+        settings = {**self.pipe._forward_params, "return_modalities": False}
+        output = self.pipe.forward(batch, **settings)
+        ((prediction,),) = self.pipe.postprocess(output, **self.pipe._postprocess_params)
         self._remember(utterance)
         return prediction
 
@@ -143,7 +144,8 @@ class EmotionStream:
         return stream
 
     def _remember(self, utterance: Utterance) -> None:
-        if utterance.face_ids is not None:
+        extractors = (self.pipe.processor.au_feature_extractor, self.pipe.processor.appearance_feature_extractor)
+        if utterance.face_ids is not None and any(one.person_normalization for one in extractors):
             self._faces = [*self._faces, Utterance(**_faces(utterance))][-RESTING_UTTERANCES:]
         processor = self.pipe.processor
         limit = 0 if processor.context == "none" else processor.past_utterances
