@@ -203,7 +203,7 @@ def build_processor(run: RunConfig) -> M2FNetProcessor:
     faces = {name: visual[name] for name in ("num_action_units", "max_faces") if name in visual}
     processor = M2FNetProcessor(
         tokenizer,
-        au_feature_extractor=AUFeatureExtractor(**faces),
+        au_feature_extractor=AUFeatureExtractor(**{**faces, **settings.pop("au_feature_extractor", {})}),
         appearance_feature_extractor=_appearance(visual, settings.pop("geometry", False)),
         **settings,
     )

@@ -63,6 +63,10 @@ def train_extractor(
     processor = build_processor(alone)
     fusion = build_model(alone, processor)
     encoder = getattr(fusion.model, f"{modality}_encoder")
+    if encoder is not None and encoder.config.hidden_size is None:
+        raise ValueError(
+            "A visual encoder must have weights to be trained, found `hidden_size: null`; give its config a width."
+        )
     splits = {}
     for split, dialogues in (("train", train), ("dev", dev)):
         if modality == "visual":
