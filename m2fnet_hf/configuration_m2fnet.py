@@ -209,6 +209,8 @@ class M2FNetConfig(_KnownKeywordsConfig):
             logits nor the labels. (The library refuses to save a config with a plain `temperature`.)
         freeze_text_encoder, freeze_audio_encoder: keep the pretrained encoders fixed, as the report does.
         layer_norm_eps: epsilon of the layer norms.
+        languages: of the training data, as codes of ISO 639 such as `en`; `None` where that is not known.
+            What is said in another one is predicted too, but named.
 
     Raises:
         ValueError: for an unknown keyword, a size that is not positive, or a combination that cannot work.
@@ -253,6 +255,7 @@ class M2FNetConfig(_KnownKeywordsConfig):
     freeze_text_encoder: bool = True
     freeze_audio_encoder: bool = True
     layer_norm_eps: float | int = 1e-5
+    languages: Sequence[str] | None = None
 
     def __post_init__(self, face_pooling: str | None = None, **kwargs: Any) -> None:
         if face_pooling is not None:

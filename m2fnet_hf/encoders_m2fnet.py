@@ -25,6 +25,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from transformers.utils import can_return_tuple
 
 from .configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
+from .outputs_m2fnet import requested
 from .packed_text_m2fnet import can_pack, packed_states
 from .packing_m2fnet import LEAST_FILL, PackedBatch, SharedRows, length_mask, micro_batches, split_rows
 from .pooling_m2fnet import block_pool, block_statistics
@@ -363,6 +364,7 @@ class M2FNetVisualEncoder(PreTrainedModel):
         faces: torch.Tensor,
         faces_mask: torch.Tensor | None = None,
         face_areas: torch.Tensor | None = None,
+        output_hidden_states: bool | None = None,
         **kwargs: Any,
     ) -> BaseModelOutput:
         """The faces of each frame to one vector.
@@ -373,7 +375,8 @@ class M2FNetVisualEncoder(PreTrainedModel):
             face_areas: share of the frame [N, F, P]; needed for `face_pooling="area"`.
 
         Returns:
-            `last_hidden_state` [N, F, H], zero for a frame without a face.
+            `last_hidden_state` [N, F, H], zero for a frame without a face; and on request `hidden_states`, those of
+            each face [N, F, P, H] and that of their frame.
 
         Raises:
             ValueError: without areas that are needed, or for more faces than `face_pooling="concat"` holds.
@@ -382,12 +385,17 @@ class M2FNetVisualEncoder(PreTrainedModel):
             faces_mask = torch.ones(faces.shape[:-1], dtype=torch.bool, device=faces.device)
         frames = PackedBatch(faces_mask.any(-1))
         areas = None if face_areas is None else frames.pack(face_areas)
-        merged = self._merge(frames.pack(faces), frames.pack(faces_mask), areas)
-        return BaseModelOutput(last_hidden_state=frames.unpack(merged))
+        wants_states = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        states = self.activation(self.face(frames.pack(faces)))
+        history = []
+        if wants_states:
+            history.append(frames.unpack(states))
+            states = frames.pack(history[0])  # what is returned is what is used: a gradient reaches it
+        merged = frames.unpack(self._merge(states, frames.pack(faces_mask), areas))
+        return BaseModelOutput(last_hidden_state=merged, hidden_states=requested([*history, merged], wants_states))
 
     def _merge(self, faces: torch.Tensor, mask: torch.Tensor, areas: torch.Tensor | None) -> torch.Tensor:
-        """Faces [M, P, A + E] of M frames that show one at least, mask and areas [M, P], to [M, H]."""
-        faces = self.activation(self.face(faces))
+        """Faces [M, P, H] of M frames that show one at least, mask and areas [M, P], to [M, H]."""
         if self.config.face_pooling == "concat":
             return self.merge(self._slots(faces, mask).flatten(1))
         if self.config.face_pooling == "learned":

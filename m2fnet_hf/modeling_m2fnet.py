@@ -314,9 +314,9 @@ class M2FNetModel(FeatureMethods, M2FNetPreTrainedModel):  # type: ignore[misc]
                 for a cache with a model that is not causal or with several dialogues.
         """
         given = {"input_ids": input_ids, **{name: kwargs.pop(name) for name in INPUT_NAMES & kwargs.keys()}}
-        inputs = by_dialogue(given, utterance_mask)
         wants_attentions = self.config.output_attentions if output_attentions is None else output_attentions
         wants_states = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        inputs = by_dialogue(given, utterance_mask)
         utterance_mask = real_utterances(utterance_mask, inputs)
         self._check_cache(cache, utterance_mask.shape[0])
         batch = PackedBatch(utterance_mask)

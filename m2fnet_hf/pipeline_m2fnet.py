@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NOT_GIVEN = {"text": "no words were given", "audio": "no sound was given", "visual": "no faces were given"}
 WITHHELD = "withheld by `modalities`"
 # The options of each step.
-READING = ("asr", "faces", "frame_rate", "modalities", "cache", "progress", "on_problem")
+READING = ("asr", "faces", "frame_rate", "audio_track", "modalities", "cache", "progress", "on_problem")
 FORWARD = ("return_attentions",)
 SHOWING = ("top_k", "return_faces")
 
@@ -33,6 +33,7 @@ class PipelineOptions(TypedDict, total=False):
     asr: "str | os.PathLike[str] | Pipeline | None"
     faces: Any
     frame_rate: float
+    audio_track: int | None
     modalities: Sequence[str] | None
     cache: str | os.PathLike[str] | bool
     progress: Callable[..., Iterable[Any]] | None
@@ -74,6 +75,7 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
         faces: what finds the faces: `pyfeat`, `pyfeat-v2`, `opencv`, another registered backend or its object, a csv or
             npz file of faces, or `none`. Default: the one that the model was trained with.
         frame_rate: frames of each second of an utterance in which faces are looked for. Default: 2.
+        audio_track: which sound track of a recording, from 1. Default: the first that is not digital silence.
         modalities: those of `text`, `audio` and `visual` that the model may use; the others are withheld, as if absent.
             Default: all that it reads.
         cache: folder that keeps what was measured of recordings, so that a second run is fast and a killed one goes on;
@@ -175,6 +177,8 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
             raise ValueError(f"`top_k` must be at least 1, found {given['top_k']}.")
         if not given.get("frame_rate", 1) > 0:
             raise ValueError(f"`frame_rate` must be above 0 frames per second, found {given['frame_rate']}.")
+        if (given.get("audio_track") or 1) < 1:
+            raise ValueError(f"`audio_track` must be a track's number, from 1 on, found {given['audio_track']}.")
         if given.get("modalities") is not None:
             _check_modalities(given["modalities"], self.model.config.modalities)
         # What is not given stays out, because the library puts it in the place of what the pipeline was made with.

@@ -143,7 +143,7 @@ def test_imports_are_found_wherever_they_are_written() -> None:
     """The graph is not empty for want of a case: one arrow of each kind that the package has."""
     found = {(module, other) for module, _, other, _ in ARROWS}
     assert ("training.trainer", "evaluation.metrics") in found, "at the top"
-    assert ("commands.predict", "reports.writers") in found, "in a function"
+    assert ("commands.prediction", "reports.writers") in found, "in a function"
     assert ("hub.load", "pipeline_m2fnet") in found, "for type checkers"
     assert ("commands.train", "training.search") in found, "by name"
 

@@ -161,7 +161,7 @@ class _Moments:
     """Rows by time.
 
     Raises:
-        ValueError: where their times are frames, and nobody says how many a second has.
+        ValueError: where their times are frames, and it is not known how many a second has.
     """
 
     def __init__(self, path: Path, rows: _Rows, rate: float | None) -> None:

@@ -79,6 +79,7 @@ def extract(
     cache: str | os.PathLike | bool = False,
     dtype: str = "float32",
     progress: Callable[..., Iterable[Any]] | None = None,
+    audio_track: int | None = None,
 ) -> Summary:
     """Write the features of all utterances to a folder, or what is missing there of them.
 
@@ -103,6 +104,7 @@ def extract(
         cache: folder that keeps what was measured of recordings, `True` for the default one, `False` for none.
         dtype: in which features are stored, `float32` or `float16`.
         progress: wraps the dialogues of a split, as `rich.progress.track` does.
+        audio_track: which sound track of a recording, from 1. Default: the first that is not silent.
 
     Raises:
         ValueError: for settings other than those that the folder was begun with, for a dialogue without an id or with
@@ -113,7 +115,7 @@ def extract(
     state = _processes()
     model = model.to(state.device).eval()
     backend = _face_backend(faces, model.config, splits)
-    build = partial(build_reader, model, processor, backend, frame_rate, open_cache(cache))
+    build = partial(build_reader, model, processor, backend, frame_rate, open_cache(cache), audio_track=audio_track)
     with state.main_process_first():
         _fit_appearance(processor, folder, splits, build(encode_sound=False))
         reader = _checked(build(), backend)
@@ -290,6 +292,8 @@ def _settings(
     settings |= {modality: {"size": size} for modality, size in config.feature_sizes.items()}
     for modality, made in encoder_settings(model, processor).items():
         settings[modality] |= made
+    if config.audio_config is not None and reader.audio_track is not None:
+        settings["audio"]["track"] = reader.audio_track
     if config.visual_config is not None:
         visual = config.visual_config
         settings["visual"] = {

@@ -1,12 +1,14 @@
 """Which model a command runs."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..registration import DEFAULT_CHECKPOINT, TASK, is_exported
 
 if TYPE_CHECKING:
+    from ..configuration_m2fnet import M2FNetConfig
     from ..pipeline_m2fnet import MultimodalEmotionPipeline
 
 
@@ -23,9 +25,21 @@ def model_name(model: str | None) -> str:
 def load_pipeline(model: str | None, **options: Any) -> "MultimodalEmotionPipeline":
     """The pipeline of a folder, a Hub name, or the embedded checkpoint, without the library's chatter."""
     from transformers import pipeline
-    from transformers.utils import logging
 
     build: Any = pipeline  # its overloads know the library's own tasks only
+
+    return _load(model, lambda name: build(TASK, model=name, **options))
+
+
+def load_config(model: str | None) -> "M2FNetConfig":
+    """The configuration alone, which tells what a model reads before it is loaded."""
+    from ..configuration_m2fnet import M2FNetConfig
+
+    return _load(model, M2FNetConfig.from_pretrained)
+
+
+def _load(model: str | None, load: Callable[[str], Any]) -> Any:
+    from transformers.utils import logging
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -33,7 +47,7 @@ def load_pipeline(model: str | None, **options: Any) -> "MultimodalEmotionPipeli
     if Path(name).is_dir() and not is_exported(name):
         _check_checkpoint(Path(name))
     try:
-        return build(TASK, model=name, **options)
+        return load(name)
     except Exception as error:
         from .errors import explain
 

@@ -34,6 +34,7 @@ def build_reader(
     cache: Cache | None = None,
     progress: Callable[..., Iterable[Any]] | None = None,
     encode_sound: bool = True,
+    audio_track: int | None = None,
 ) -> RecordingReader:
     """A reader of what the model reads.
 
@@ -47,6 +48,7 @@ def build_reader(
         cache: where results are kept.
         progress: wraps the pass over a recording, as `rich.progress.track` does.
         encode_sound: run the sound encoder on each batch of utterances, so that their sound need not stay in memory.
+        audio_track: which sound track of a recording, from 1. Default: the first that is not silent.
 
     Raises:
         ValueError, ImportError, OSError: where the face backend that was named does not work.
@@ -57,6 +59,7 @@ def build_reader(
         max_faces=processor.au_feature_extractor.max_faces,
         faces_required=faces is not None,
         reads_audio=config.audio_config is not None,
+        audio_track=audio_track,
         cache=cache or Cache(None),
         progress=progress,
     )

@@ -51,7 +51,8 @@ class RunConfig:
         processor: arguments of [`M2FNetProcessor`], `tokenizer` where it is not the text encoder's own, and for a model
             that reads appearance `geometry` and the folder with the fitted components (`appearance`).
         training: arguments of [`EmotionTrainingArguments`].
-        media: how recordings are read, where the data has some: `faces`, `frame_rate` and `cache` as for the pipeline.
+        media: how recordings are read, where the data has some: `faces`, `frame_rate`, `audio_track` and
+            `cache` as for the pipeline.
     """
 
     encoders: dict[str, str] = field(default_factory=dict)

@@ -19,8 +19,8 @@ SPOKEN = [
 ]
 
 
-def opened(browser: Any, path: Path, content: dict, video: Path | None = None) -> Any:
-    write_page(content, path, video)
+def opened(browser: Any, path: Path, content: dict, recording: Path | None = None) -> Any:
+    write_page(content, path, recording)
     browser.get_log("browser")
     browser.get(path.as_uri())
     return browser

@@ -36,7 +36,7 @@ class UtteranceEmbedder(M2FNetPreTrainedModel):
         self.utterance_encoder: Any = encoder  # only now: what it has learnt must not be initialised
 
     @property
-    def text_encoder(self) -> Any:
+    def text_encoder(self) -> PreTrainedModel | None:
         """The encoder, where it reads text."""
         return self.utterance_encoder if self.modality == "text" else None
 

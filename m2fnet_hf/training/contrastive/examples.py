@@ -12,6 +12,7 @@ from ...data.labels import label_id
 from ...dialogue_m2fnet import Dialogue, Utterance
 from ...losses import IGNORED
 from ...media.clip import Clip
+from ...media.sound import is_silent
 from ...processing_m2fnet import M2FNetProcessor
 
 
@@ -98,9 +99,10 @@ def _recorded(dialogue: Dialogue, utterance: Utterance, rate: int) -> np.ndarray
         return None
     recording, start, end = span
     try:
-        return Clip(recording).sound(start, end, rate)
+        sound = Clip(recording).sound(start, end, rate)
     except (OSError, ValueError):
         return None
+    return None if sound is None or is_silent(sound) else sound
 
 
 def _face_inputs(config: M2FNetConfig) -> tuple[str, ...]:
