@@ -24,6 +24,7 @@ from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.utils import can_return_tuple
 
+from .action_units_m2fnet import mean_over_faces, mean_over_frames
 from .configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
 from .outputs_m2fnet import requested
 from .packed_text_m2fnet import can_pack, packed_states
@@ -317,7 +318,8 @@ def _block_diagonal(weights: list[torch.Tensor]) -> torch.Tensor:
 class M2FNetVisualEncoder(PreTrainedModel):
     """Action Units or appearance of all faces of a frame to one vector per frame.
 
-    The report merges faces by learned weights without choosing a speaker, the paper weighs them by their area.
+    The report merges faces by learned weights without choosing a speaker, the paper weighs them by their area. Without
+    a `hidden_size` there are no weights, and the vector holds the Action Units themselves.
     """
 
     config: M2FNetVisualConfig
@@ -333,6 +335,9 @@ class M2FNetVisualEncoder(PreTrainedModel):
 
     def __init__(self, config: M2FNetVisualConfig) -> None:
         super().__init__(config)
+        if config.hidden_size is None:
+            self.post_init()
+            return
         self.face = nn.Linear(config.face_size, config.hidden_size)
         self.activation = nn.GELU()
         if config.face_pooling == "learned":
@@ -370,19 +375,22 @@ class M2FNetVisualEncoder(PreTrainedModel):
         """The faces of each frame to one vector.
 
         Args:
-            faces: [N, F, P, A], [N, F, P, E] or, with `visual_features="both"`, [N, F, P, A + E].
+            faces: [N, F, P, A], [N, F, P, E] or, with `visual_features="both"`, [N, F, P, A + E]; without a
+                `hidden_size` the Action Units and, behind them, 1 where they are known [N, F, P, 2 A].
             faces_mask: real faces [N, F, P]; default: all.
-            face_areas: share of the frame [N, F, P]; needed for `face_pooling="area"`.
+            face_areas: share of the frame [N, F, P]; needed for `face_pooling="area"` with a `hidden_size`.
 
         Returns:
-            `last_hidden_state` [N, F, H], zero for a frame without a face; and on request `hidden_states`, those of
-            each face [N, F, P, H] and that of their frame.
+            `last_hidden_state` [N, F, H], or [N, F, 2 A] without a `hidden_size`; zero for a frame without a face. On
+            request `hidden_states`, those of each face [N, F, P, H] and that of their frame.
 
         Raises:
             ValueError: without areas that are needed, or for more faces than `face_pooling="concat"` holds.
         """
         if faces_mask is None:
             faces_mask = torch.ones(faces.shape[:-1], dtype=torch.bool, device=faces.device)
+        if self.config.hidden_size is None:
+            return BaseModelOutput(last_hidden_state=mean_over_faces(faces, faces_mask, face_areas))
         frames = PackedBatch(faces_mask.any(-1))
         areas = None if face_areas is None else frames.pack(face_areas)
         wants_states = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
@@ -429,6 +437,8 @@ def encode_faces(
 ) -> torch.Tensor:
     """Faces [N, F, P, A + E] to features [N, D], pooled over the frames that show one."""
     states = encoder(faces, faces_mask, face_areas, return_dict=True).last_hidden_state
+    if encoder.config.hidden_size is None:
+        return mean_over_frames(states)
     return block_pool(states, faces_mask.any(-1), num_blocks)
 
 

@@ -20,6 +20,8 @@ MODALITIES = ("text", "audio", "visual")
 
 # What may come with utterances as rows.
 _ROWS = ("input_ids", "attention_mask", "pooling_mask", "input_values", "input_features", "audio_attention_mask")
+# What says more about faces, and is no input alone.
+_BESIDE_FACES = ("face_areas", "known_action_units")
 # What an encoder takes in the type of its weights.
 _IN_TYPE_OF_WEIGHTS = ("input_values", "input_features", "faces")
 
@@ -35,6 +37,8 @@ class ModalityInputs(TypedDict, total=False):
             [B, U, L]. Whisper's hold a second of silence behind each piece of sound, as the processor makes them.
             Tokens and sound may also come with utterances as rows [B * U, ...], as from the processor's library call.
         action_units, action_units_mask: [B, U, F, P, A] and which faces are real [B, U, F, P].
+        known_action_units: which units of the real faces are known [B, U, F, P, A]; default: all. A visual encoder that
+            has weights reads the faces of which all are known.
         appearance, appearance_mask: appearance features of the faces [B, U, F, P, E], likewise.
         face_areas: share of the frame [B, U, F, P]; needed for `face_pooling="area"`.
         text_features, audio_features, visual_features: cached encoder outputs [B, U, D]; they come before raw inputs of
@@ -50,6 +54,7 @@ class ModalityInputs(TypedDict, total=False):
     audio_attention_mask: torch.Tensor | None
     action_units: torch.Tensor | None
     action_units_mask: torch.Tensor | None
+    known_action_units: torch.Tensor | None
     appearance: torch.Tensor | None
     appearance_mask: torch.Tensor | None
     face_areas: torch.Tensor | None
@@ -159,16 +164,16 @@ class FeatureMethods:
         appearance: torch.Tensor | None = None,
         appearance_mask: torch.Tensor | None = None,
         face_areas: torch.Tensor | None = None,
+        known_action_units: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> BaseModelOutputWithPooling:
         """Faces [B, U, F, P, ...] to what the model takes as `visual_features`; see [`get_text_features`].
 
         Their encoder has one layer and no attention, so there are neither `hidden_states` nor `attentions`.
         """
-        faces = {"action_units": action_units, "action_units_mask": action_units_mask, "face_areas": face_areas}
-        return self._encoded(
-            "visual", {**faces, "appearance": appearance, "appearance_mask": appearance_mask}, **kwargs
-        )
+        units = {"action_units": action_units, "action_units_mask": action_units_mask}
+        faces = {"appearance": appearance, "appearance_mask": appearance_mask, "face_areas": face_areas}
+        return self._encoded("visual", {**units, **faces, "known_action_units": known_action_units}, **kwargs)
 
     def _encoded(
         self,
@@ -267,7 +272,7 @@ def batch_shape(inputs: Mapping[str, Any]) -> tuple[torch.Size, torch.device]:
         ValueError: without any input.
     """
     for name in INPUT_NAMES:
-        if inputs.get(name) is not None and name != "face_areas" and not name.endswith("_mask"):
+        if inputs.get(name) is not None and name not in _BESIDE_FACES and not name.endswith("_mask"):
             return inputs[name].shape[:2], inputs[name].device
     raise ValueError(
         "A forward pass needs one input at least, found none; give `input_ids`, `input_values`, `action_units` or "
@@ -333,7 +338,10 @@ def _read_audio(inputs: Mapping[str, Any], config: M2FNetConfig) -> RawInputs | 
 
 
 def _read_faces(inputs: Mapping[str, Any], config: M2FNetConfig) -> RawInputs | None:
-    """The faces [B, U, F, P, A + E], and those that have all of it [B, U, F, P]."""
+    """The faces [B, U, F, P, A + E] and those that have all of it [B, U, F, P].
+
+    For an encoder without weights, units and which are known [B, U, F, P, 2 A] and those of which any is.
+    """
     visual = config.visual_config
     if visual is None:
         return None
@@ -347,8 +355,15 @@ def _read_faces(inputs: Mapping[str, Any], config: M2FNetConfig) -> RawInputs | 
             return None
         if values.shape[-1] != size:
             raise ValueError(f"`{name}` must hold {size} values a face (`num_{name}`), found {values.shape[-1]}.")
+        real = _mask(inputs.get(f"{name}_mask"), values.shape[:-1], values.device)
+        known = inputs.get("known_action_units") if name == "action_units" else None
+        if visual.hidden_size is None:
+            known = real.unsqueeze(-1) & _mask(known, values.shape, values.device)
+            real, values = known.any(-1), torch.cat([values.masked_fill(~known, 0.0), known.to(values.dtype)], dim=-1)
+        elif known is not None:
+            real = real & known.bool().all(-1)
         faces.append(values)
-        masks.append(_mask(inputs.get(f"{name}_mask"), values.shape[:-1], values.device))
+        masks.append(real)
     real = torch.stack(masks).all(0)
     read = {"faces": torch.cat(faces, dim=-1), "faces_mask": real}
     if inputs.get("face_areas") is not None:

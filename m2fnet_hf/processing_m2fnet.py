@@ -32,7 +32,8 @@ SHORTEST_SOUND = 400
 TEXT_TENSORS = ("input_ids", "attention_mask", "pooling_mask")
 AUDIO_TENSORS = ("input_values", "input_features", "audio_attention_mask")
 DIALOGUE_TENSORS = ("utterance_mask", "speaker_ids")
-FACE_TENSORS = ("action_units", "action_units_mask", "appearance", "appearance_mask", "face_areas")
+UNIT_TENSORS = ("action_units", "action_units_mask", "known_action_units")
+FACE_TENSORS = (*UNIT_TENSORS, "appearance", "appearance_mask", "face_areas")
 TENSORS = (
     *(*TEXT_TENSORS, *AUDIO_TENSORS, *FACE_TENSORS, *DIALOGUE_TENSORS),
     *(name for feature in FEATURES for name in (feature, f"{feature}_mask")),
@@ -324,6 +325,9 @@ class M2FNetProcessor(ProcessorMixin, M2FNetHubMixin):
             if any("face_areas" in one for one in each):
                 for one in each:
                     one.setdefault("face_areas", np.ones(one[f"{name}_mask"].shape, dtype=np.float32))
+            if any(f"known_{name}" in one for one in each):
+                for one in each:
+                    one.setdefault(f"known_{name}", np.ones(one[name].shape, dtype=bool))
             features |= {key: _pad([one[key] for one in each]) for key in each[0]}
         return features
 

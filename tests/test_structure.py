@@ -26,6 +26,7 @@ RANKS = (
         *("outputs_m2fnet", "data", "media"),
     ),
     (
+        *("action_units_m2fnet", "normalization_m2fnet", "gate_m2fnet", "modality_scores_m2fnet"),
         *("attention_m2fnet", "packed_text_m2fnet", "spectrogram_encoders_m2fnet", "encoders_m2fnet"),
         *("features_m2fnet", "modeling_m2fnet", "faces"),
     ),

@@ -67,8 +67,7 @@ class Handlers:
         with answered():
             with remarks() as said:
                 utterances = self._read(recording, transcript, rows, progress, said)
-                answers: Any = self.pipe(utterances, return_attentions=True)
-                withheld = self._withheld(utterances)
+                answers: Any = self.pipe(utterances, return_attentions=True, return_modalities=True)
             source = Path(recording or transcript or "conversation")
             result = build_result(answers, self.pipe.model.config, self.model, source.name, said)
             visitor, folder = self._new_folder(visitor)
@@ -77,8 +76,8 @@ class Handlers:
             warn(left_out)
         files = gr.Files([str(report) for report in reports], visible=True)
         page = next(report for report in reports if report.suffix == ".html")
-        if withheld:
-            modalities = modality_table(answers, withheld, result["labels"])
+        if len(self.reads) > 1:
+            modalities = modality_table(answers, self.reads, result["labels"])
         else:
             modalities = f"<p>This model reads {UNREAD[self.reads[0]]} only: there is nothing to withhold from it.</p>"
         return _frame(page), modalities, files, to_rows(utterances), visitor
@@ -141,11 +140,6 @@ class Handlers:
             dialogue, found = reader(dialogue, recording)
             problems += found
         return list(dialogue)
-
-    def _withheld(self, utterances: list[Utterance]) -> dict[str, Any]:
-        """The answers without each modality that the model reads, where it reads several."""
-        others = {one: [other for other in self.reads if other != one] for one in self.reads}
-        return {one: self.pipe(utterances, modalities=rest) for one, rest in others.items() if rest}
 
     def _new_folder(self, visitor: str | None) -> tuple[str, str]:
         """The visitor's folder, and an empty one in it; their names cannot be guessed."""

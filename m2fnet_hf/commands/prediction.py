@@ -75,6 +75,7 @@ def predict_conversation(
             progress=progress,
             on_problem=found.append,
             return_faces=conversation.recording is not None,
+            return_modalities=len(pipe.model.config.modalities) > 1,
         )
         said += [sentence for sentence in found if sentence != known]
     return build_result(

@@ -243,7 +243,7 @@ def _fusion_graph(model: M2FNetForEmotionClassification) -> Graph:
     inputs = {"utterance_mask": every}
     for modality, size in model.config.feature_sizes.items():
         inputs |= {f"{modality}_features": torch.zeros(2, 3, size), f"{modality}_features_mask": every}
-    if model.config.speaker_embeddings:
+    if model.config.speaker_embeddings or model.config.speaker_normalization:
         inputs["speaker_ids"] = torch.zeros(2, 3, dtype=torch.long)
     return Graph(FUSION, FusionGraph(model), inputs, ("dialogues", "utterances"), ("logits",))
 

@@ -90,7 +90,7 @@ class OnnxEmotionModel(FeatureMethods):
             values = features[modality]
             feed[f"{modality}_features"] = torch.zeros(*real.shape, size) if values is None else values
             feed[f"{modality}_features_mask"] = present[modality]
-        if self.config.speaker_embeddings:
+        if "speaker_ids" in self.fusion.shapes:
             feed["speaker_ids"] = torch.full(real.shape, -1) if speaker_ids is None else speaker_ids
         used = [present.get(modality, torch.zeros_like(real)) for modality in MODALITIES]
         return M2FNetEmotionOutput(logits=self.fusion("logits", feed), modality_mask=torch.stack(used, dim=-1).long())
@@ -227,9 +227,12 @@ class VisualEncoder:
         self.session = session
         assert config.visual_config is not None
         self.slots = config.visual_config.max_faces if config.face_pooling == "concat" else None
+        self.weighs_alike = config.visual_config.hidden_size is None
 
     def encode(self, values: Tensors) -> torch.Tensor:
         """Faces [N, F, P, E] to features [N, D]."""
+        if self.weighs_alike:
+            values = {"face_areas": torch.ones_like(values["faces_mask"], dtype=torch.float32), **values}
         if "face_areas" in self.session.shapes and "face_areas" not in values:
             raise ValueError("`face_pooling='area'` needs `face_areas` [B, U, F, P], found None.")
         return self.session("features", values if self.slots is None else self._in_slots(values, self.slots))

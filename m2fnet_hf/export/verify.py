@@ -88,6 +88,8 @@ def _faces(encoder: Any, shape: torch.Size, random: torch.Generator) -> dict[str
     for name, size in (("action_units", config.num_action_units), ("appearance", config.num_appearance_features)):
         inputs[name] = torch.rand(*faces, size, generator=random)
         inputs[f"{name}_mask"] = torch.rand(faces, generator=random) < 0.4
+    if config.hidden_size is None:
+        inputs["known_action_units"] = torch.rand(inputs["action_units"].shape, generator=random) < 0.5
     return inputs
 
 

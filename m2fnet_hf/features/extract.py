@@ -308,6 +308,8 @@ def _settings(
             "max_faces": reader.max_faces,
             "appearance": reader.settings.get("appearance"),
         }
+        if "openface_units" in reader.settings:
+            settings["visual"]["openface_units"] = reader.settings["openface_units"]
     return settings
 
 

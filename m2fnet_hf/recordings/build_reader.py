@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,30 +77,32 @@ def build_reader(
         except (ImportError, OSError, ValueError) as error:
             reader.unreported.append(str(error))
     if config.visual_config is not None:
-        _choose_face_features(reader, config.visual_config, processor.appearance_feature_extractor)
+        _choose_face_features(reader, config.visual_config, processor)
     return reader
 
 
-def _choose_face_features(
-    reader: RecordingReader, config: M2FNetVisualConfig, extractor: "AppearanceFeatureExtractor"
-) -> None:
+def _choose_face_features(reader: RecordingReader, config: M2FNetVisualConfig, processor: "M2FNetProcessor") -> None:
     """Choose what of each face the model reads."""
     if reader.faces is None:
         reader.visual_unavailable_reason = "faces were not looked for"
         return
     if config.visual_features in ("action_units", "both"):
-        offered = list(reader.faces.action_units)
-        wanted = config.action_units or offered
-        lacking = [name for name in wanted if name not in offered]
-        if lacking or len(wanted) != config.num_action_units:
+        extractor, offered = processor.au_feature_extractor, list(reader.faces.action_units)
+        wanted = list(config.action_units or offered)
+        lacking = extractor.lacking(offered, wanted)
+        # Without weights of its own the visual encoder masks single units, else it masks the face.
+        is_unreadable = len(lacking) == len(wanted) if config.hidden_size is None else bool(lacking)
+        if is_unreadable or len(wanted) != config.num_action_units:
             reader.visual_unavailable_reason = (
                 f"the faces come without {', '.join(lacking) or 'the Action Units that the model reads'}"
             )
             return
-        reader.units = [offered.index(name) for name in wanted]
+        reader.units = partial(extractor.arrange, offered=offered, wanted=wanted)
+        if not set(wanted) - set(lacking) <= set(offered):
+            reader.settings["openface_units"] = extractor.openface_units
     if config.visual_features in ("appearance", "both"):
-        reader.describe = _AppearanceDescriber(extractor)
-        reader.settings["appearance"] = extractor.fingerprint
+        reader.describe = _AppearanceDescriber(processor.appearance_feature_extractor)
+        reader.settings["appearance"] = processor.appearance_feature_extractor.fingerprint
 
 
 class _AudioEncoder:

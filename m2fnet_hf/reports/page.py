@@ -44,6 +44,7 @@ def write_page(result: Mapping[str, Any], path: Path, recording: Path | None = N
         utterances=utterances,
         speakers=len({speaker_name(utterance) for utterance in utterances}),
         names=UNREAD,
+        by_modality=[_by_modality(utterance) for utterance in utterances],
         places=[_place(index, utterance) for index, utterance in enumerate(utterances)],
         counts=[(label, counts[label]) for label in colors if label in counts],
         colors=colors,
@@ -128,6 +129,16 @@ def _bar(bar: Bar, utterance: Mapping[str, Any], layout: Layout) -> dict[str, An
 
 def _percent(position: float, layout: Layout) -> float:
     return 100 * (position - layout.first) / (layout.last - layout.first)
+
+
+def _by_modality(utterance: Mapping[str, Any]) -> list[tuple[str, str, float]]:
+    """From what an answer was made, the emotion and its probability: each modality alone, and all but each."""
+    said = utterance.get("modality_scores", {"alone": {}, "without": {}})
+    # Of two modalities, without the one is the other alone.
+    kinds = {"{} alone": said["alone"], "without {}": said["without"] if len(said["without"]) > 2 else {}}
+    found = [(kind.format(UNREAD[name]), scores) for kind, each in kinds.items() for name, scores in each.items()]
+    best = [(source, max(scores, key=scores.__getitem__), max(scores.values())) for source, scores in found]
+    return best if len(said["alone"]) > 1 else []
 
 
 def _place(index: int, utterance: Mapping[str, Any]) -> str:
