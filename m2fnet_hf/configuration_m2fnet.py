@@ -21,6 +21,9 @@ PYFEAT_ACTION_UNITS = tuple(
 Fusion = Literal["attention", "gated", "concat"]
 FUSIONS: tuple[str, ...] = get_args(Fusion)
 
+# Sound encoders that read mel spectrograms; all others read samples.
+SPECTROGRAM_ENCODERS = ("whisper", "audio-spectrogram-transformer", "wav2vec2-bert")
+
 # What the library adds to a config that it saves, beside the attributes of a plain config.
 _ADDED_ON_SAVING = (
     *("auto_map", "custom_pipelines", "quantization_config", "use_cache"),
@@ -184,11 +187,12 @@ class M2FNetConfig(_KnownKeywordsConfig):
     Args:
         text_config: any text encoder config of the library (BART, RoBERTa, BERT, XLNet, ...); of an encoder-decoder
             only the encoder runs.
-        audio_config: any raw-waveform encoder config (Wav2Vec2, HuBERT, WavLM, ...).
+        audio_config: any encoder config for samples (Wav2Vec2, HuBERT, WavLM, ...), or that of Whisper, AST or
+            Wav2Vec2-BERT, which read mel spectrograms. Fewer `num_hidden_layers` cut an encoder behind a layer.
         visual_config: [`M2FNetVisualConfig`], or the keyword arguments of one.
         text_feature_size, audio_feature_size, visual_feature_size: width D of cached features where there is no
-            encoder. With one, D is `num_blocks` times its hidden size (2 A for `visual_config.hidden_size=None`) and
-            these stay `None`.
+            encoder. With one, D is `num_blocks` times its hidden size (twice that for `audio_pooling="mean_std"`, and
+            2 A for `visual_config.hidden_size=None`) and these stay `None`.
         hidden_size: width of the dialogue and fusion layers (H).
         num_hidden_layers: dialogue encoders per modality.
         num_fusion_layers: fusion attention modules.
@@ -199,6 +203,9 @@ class M2FNetConfig(_KnownKeywordsConfig):
         fusion_includes_text: keep F_T in the concatenation of a fusion module (figure 3 of the paper, not its text).
         face_pooling: shorthand for `visual_config.face_pooling`.
         num_blocks: blocks an encoder's output is averaged into before the projection; 1 is the mean.
+        audio_pooling: of the sound encoder's output, the `mean` of each block, or `mean_std`, all means and then the
+            standard deviations of all blocks.
+        audio_final_norm: whether the sound encoder's last layer norm is applied; without it the encoder has none.
         causal: an utterance attends to itself and its past only.
         attention_window: an utterance attends to at most this many neighbours on each side; `None` is all of them.
         speaker_normalization: modalities, of `audio` and `visual`, whose features are standardised by stored means and
@@ -249,6 +256,8 @@ class M2FNetConfig(_KnownKeywordsConfig):
     fusion: Fusion = "attention"
     fusion_includes_text: bool = True
     num_blocks: int = 1
+    audio_pooling: Literal["mean", "mean_std"] = "mean"
+    audio_final_norm: bool = True
     causal: bool = False
     attention_window: int | None = None
     speaker_normalization: Sequence[Literal["audio", "visual"]] | None = None
@@ -298,9 +307,17 @@ class M2FNetConfig(_KnownKeywordsConfig):
                 sizes[modality] = encoder.face_size
             elif encoder is not None:
                 sizes[modality] = self.num_blocks * encoder.hidden_size
+                if modality == "audio" and self.audio_pooling == "mean_std":
+                    sizes[modality] *= 2
             elif cached is not None:
                 sizes[modality] = cached
         return sizes
+
+    @property
+    def audio_input(self) -> str:
+        """The input that the sound encoder reads: `input_values`, samples, or `input_features`, a spectrogram."""
+        kind = None if self.audio_config is None else self.audio_config.model_type
+        return "input_features" if kind in SPECTROGRAM_ENCODERS else "input_values"
 
     @property
     def modalities(self) -> tuple[str, ...]:

@@ -14,15 +14,16 @@ from transformers.utils import can_return_tuple
 from .configuration_m2fnet import M2FNetConfig
 from .outputs_m2fnet import requested
 from .packing_m2fnet import PackedBatch
+from .spectrogram_encoders_m2fnet import spectrogram_layout
 
 MODALITIES = ("text", "audio", "visual")
 
 # What may come with utterances as rows.
-_ROWS = ("input_ids", "attention_mask", "pooling_mask", "input_values", "audio_attention_mask")
+_ROWS = ("input_ids", "attention_mask", "pooling_mask", "input_values", "input_features", "audio_attention_mask")
 # What says more about faces, and is no input alone.
 _BESIDE_FACES = ("face_areas", "known_action_units")
 # What an encoder takes in the type of its weights.
-_IN_TYPE_OF_WEIGHTS = ("input_values", "faces")
+_IN_TYPE_OF_WEIGHTS = ("input_values", "input_features", "faces")
 
 
 class ModalityInputs(TypedDict, total=False):
@@ -31,8 +32,10 @@ class ModalityInputs(TypedDict, total=False):
     Args:
         input_ids, attention_mask: tokens and which are real [B, U, T]. No real token: the utterance has no text.
         pooling_mask: the tokens of the utterance itself [B, U, T], without context; default: all real ones.
-        input_values, audio_attention_mask: sound at 16 kHz and which samples are real [B, U, S]. Tokens and sound may
-            also come with utterances as rows [B * U, ...], as the library's own call of the processor gives them.
+        input_values, audio_attention_mask: sound at 16 kHz and which samples are real [B, U, S].
+        input_features, audio_attention_mask: instead, mel spectrograms [B, U, L, M] and which frames are to be read
+            [B, U, L]. Whisper's hold a second of silence behind each piece of sound, as the processor makes them.
+            Tokens and sound may also come with utterances as rows [B * U, ...], as from the processor's library call.
         action_units, action_units_mask: [B, U, F, P, A] and which faces are real [B, U, F, P].
         known_action_units: which units of the real faces are known [B, U, F, P, A]; default: all. A visual encoder that
             has weights reads the faces of which all are known.
@@ -47,6 +50,7 @@ class ModalityInputs(TypedDict, total=False):
     attention_mask: torch.Tensor | None
     pooling_mask: torch.Tensor | None
     input_values: torch.Tensor | None
+    input_features: torch.Tensor | None
     audio_attention_mask: torch.Tensor | None
     action_units: torch.Tensor | None
     action_units_mask: torch.Tensor | None
@@ -139,14 +143,18 @@ class FeatureMethods:
 
     @can_return_tuple
     def get_audio_features(
-        self, input_values: torch.Tensor, audio_attention_mask: torch.Tensor | None = None, **kwargs: Any
+        self,
+        input_values: torch.Tensor | None = None,
+        audio_attention_mask: torch.Tensor | None = None,
+        input_features: torch.Tensor | None = None,
+        **kwargs: Any,
     ) -> BaseModelOutputWithPooling:
-        """Sound [B, U, S] to what the model takes as `audio_features`; see [`get_text_features`].
+        """Sound [B, U, S] or [B, U, L, M] to what the model takes as `audio_features`; see [`get_text_features`].
 
         With L positions of the encoder, `attentions` are [B, U, heads, L, L].
         """
-        inputs = {"input_values": input_values, "audio_attention_mask": audio_attention_mask}
-        return self._encoded("audio", inputs, **kwargs)
+        sound = {"input_values": input_values, "input_features": input_features}
+        return self._encoded("audio", {**sound, "audio_attention_mask": audio_attention_mask}, **kwargs)
 
     @can_return_tuple
     def get_visual_features(
@@ -250,8 +258,8 @@ def by_dialogue(inputs: Mapping[str, Any], utterance_mask: torch.Tensor | None) 
     """Tokens and sound with utterances as rows [B * U, ...] as [B, U, ...]; without a mask they are one dialogue."""
     shape = (1, -1) if utterance_mask is None else utterance_mask.shape
     return {
-        name: values.reshape(*shape, values.shape[-1])
-        if name in _ROWS and values is not None and values.dim() == 2
+        name: values.reshape(*shape, *values.shape[1:])
+        if name in _ROWS and values is not None and values.dim() == 2 + (name == "input_features")
         else values
         for name, values in inputs.items()
     }
@@ -310,11 +318,23 @@ def _read_text(inputs: Mapping[str, Any], config: M2FNetConfig) -> RawInputs | N
 
 
 def _read_audio(inputs: Mapping[str, Any], config: M2FNetConfig) -> RawInputs | None:
-    sound = inputs.get("input_values")
+    name = config.audio_input
+    sound = inputs.get(name)
     if sound is None:
+        other = "input_values" if name == "input_features" else "input_features"
+        if config.audio_config is not None and inputs.get(other) is not None:
+            raise ValueError(
+                f"The sound encoder ({config.audio_config.model_type}) reads `{name}`, found `{other}`; give the "
+                "processor the feature extractor of this encoder."
+            )
         return None
-    real = _mask(inputs.get("audio_attention_mask"), sound.shape, sound.device)
-    return RawInputs({"input_values": sound, "attention_mask": real}, real, real.any(-1), "input_values")
+    if name == "input_features" and sound.shape[3] != (width := spectrogram_layout(config.audio_config).width):
+        raise ValueError(
+            f"`input_features` must hold {width} values of a frame, found {sound.shape[3]}; give the processor the "
+            "feature extractor of the sound encoder."
+        )
+    real = _mask(inputs.get("audio_attention_mask"), sound.shape[:3], sound.device)
+    return RawInputs({name: sound, "attention_mask": real}, real, real.any(-1), name)
 
 
 def _read_faces(inputs: Mapping[str, Any], config: M2FNetConfig) -> RawInputs | None:

@@ -17,7 +17,7 @@ from transformers.utils import can_return_tuple
 
 from .attention_m2fnet import M2FNetAttention, M2FNetCache, Tiles, in_pieces, join_pieces, tile
 from .configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
-from .encoders_m2fnet import ENCODE, M2FNetVisualEncoder, build_encoder, layer_outputs, load_encoder
+from .encoders_m2fnet import ENCODE, layer_outputs, load_encoder, modality_encoder, pooling_options
 from .features_m2fnet import INPUT_NAMES, MODALITIES, Encode, FeatureMethods, Layers, by_dialogue, real_utterances
 from .gate_m2fnet import M2FNetGate
 from .hub_m2fnet import M2FNetHubMixin
@@ -242,9 +242,9 @@ class M2FNetModel(FeatureMethods, M2FNetPreTrainedModel):  # type: ignore[misc]
         self.gate = M2FNetGate(config) if config.fusion == "gated" else None
         for number, attention in enumerate(part for part in self.modules() if isinstance(part, M2FNetAttention)):
             attention.number = number
-        self.text_encoder = None if config.text_config is None else build_encoder(config.text_config)
-        self.audio_encoder = None if config.audio_config is None else build_encoder(config.audio_config)
-        self.visual_encoder = None if config.visual_config is None else M2FNetVisualEncoder(config.visual_config)
+        self.text_encoder = modality_encoder(config, "text")
+        self.audio_encoder = modality_encoder(config, "audio")
+        self.visual_encoder = modality_encoder(config, "visual")
         self.post_init()
         self.freeze_encoders()
 
@@ -273,11 +273,12 @@ class M2FNetModel(FeatureMethods, M2FNetPreTrainedModel):  # type: ignore[misc]
         return getattr(self, f"{modality}_encoder")
 
     def encoder(self, modality: str) -> Encode | None:
-        encoder, blocks = self._encoder(modality), self.config.num_blocks
-        return None if encoder is None else lambda values: ENCODE[modality](encoder, **values, num_blocks=blocks)
+        encoder, options = self._encoder(modality), pooling_options(self.config, modality)
+        return None if encoder is None else lambda values: ENCODE[modality](encoder, **values, **options)
 
     def layers(self, modality: str, values: dict[str, torch.Tensor], output_attentions: bool) -> Layers:
-        return layer_outputs(self._encoder(modality), values, self.config.num_blocks, output_attentions)
+        options = pooling_options(self.config, modality)
+        return layer_outputs(self._encoder(modality), values, output_attentions, **options)
 
     @can_return_tuple
     def forward(
@@ -449,10 +450,10 @@ class M2FNetForEmotionClassification(M2FNetPreTrainedModel):
         encoders = {}
         for modality, (name, overrides) in sources.items():
             if isinstance(name, str):
-                encoders[modality] = load_encoder(name, overrides, dtype=dtype)
+                final_norm = config.get(f"{modality}_final_norm", True)
+                encoders[modality] = load_encoder(name, overrides, final_norm, dtype=dtype)
                 configs[f"{modality}_config"] = encoders[modality].config
-        model: Any = cls(M2FNetConfig(**{**configs, **config}))
-        model.to(dtype)
+        model: Any = cls(M2FNetConfig(**{**configs, **config})).to(dtype)  # type: ignore[arg-type]  # a wrapped method
         for modality, encoder in encoders.items():
             setattr(model.model, f"{modality}_encoder", encoder.train(model.training))
         model.model.freeze_encoders()

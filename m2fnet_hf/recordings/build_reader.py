@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..configuration_m2fnet import M2FNetVisualConfig
+from ..configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
 from ..faces.registry import load_face_backend
 from ..faces.types import FaceBackend, Faces
+from ..processing_m2fnet import AUDIO_TENSORS
 from ..utils.hashes import hash_parts
 from .cache import Cache
 from .reader import SAMPLING_RATE, RecordingReader
@@ -66,7 +67,7 @@ def build_reader(
     if reader.reads_audio and encode_sound:
         reader.encode_audio = _AudioEncoder(model, processor)
         base: Any = model.base_model
-        settings = [processor.feature_extractor.to_dict(), config.num_blocks, str(model.dtype)]
+        settings = [processor.feature_extractor.to_dict(), *audio_pooling(config, str(model.dtype))]
         reader.settings["audio"] = fingerprint(base.audio_encoder, settings)
     if faces is not None and str(faces) != NO_FACES:
         reader.faces = load_face_backend(faces) if isinstance(faces, (str, Path)) else faces
@@ -122,7 +123,7 @@ class _AudioEncoder:
         inputs = self.processor([utterances], modalities=["audio"]).to(self.model.device)
         base: Any = self.model.base_model
         with torch.inference_mode():
-            output = base.get_audio_features(inputs["input_values"], inputs["audio_attention_mask"])
+            output = base.get_audio_features(**{name: inputs[name] for name in AUDIO_TENSORS if name in inputs})
         return output.pooler_output[0].float().cpu().numpy()
 
 
@@ -136,6 +137,12 @@ class _AppearanceDescriber:
         from ..faces.appearance import describe
 
         return self.extractor.project(describe(image, faces, geometry=self.extractor.geometry))
+
+
+def audio_pooling(config: M2FNetConfig, dtype: str) -> list[Any]:
+    """All of a model, beside the encoder's weights, that changes its features of sound."""
+    # The plain mean as it was before there was another: what was kept of it stays valid.
+    return [config.num_blocks, dtype, *([] if config.audio_pooling == "mean" else [config.audio_pooling])]
 
 
 def fingerprint(module: nn.Module, settings: Any) -> str:
