@@ -7,11 +7,15 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..dialogue_m2fnet import EmotionPrediction
+from ..dialogue_m2fnet import Dialogue, EmotionPrediction, Utterance
 from ..hub.load import add_model, load_config, load_pipeline, model_name
 from ..utils.console import remarks, say
+
+if TYPE_CHECKING:
+    from ..configuration_m2fnet import M2FNetConfig
+    from ..pipeline_m2fnet import MultimodalEmotionPipeline
 
 DESCRIPTION = (
     "Play a conversation and label each utterance when it was said. A causal model's labels stay, those of others may "
@@ -70,8 +74,12 @@ def _live(options: argparse.Namespace) -> None:
 
 
 def _arriving(
-    options: argparse.Namespace, pipe: Any, dialogue: Any, recording: Path | None, problems: list[str]
-) -> Iterable[Any]:
+    options: argparse.Namespace,
+    pipe: "MultimodalEmotionPipeline",
+    dialogue: Dialogue,
+    recording: Path | None,
+    problems: list[str],
+) -> Iterable[Utterance]:
     """The utterances as they are said, each with its sound and faces."""
     from ..online.live import in_real_time
 
@@ -130,7 +138,7 @@ def _line(prediction: EmotionPrediction) -> str:
 
 def _write(
     options: argparse.Namespace,
-    config: Any,
+    config: "M2FNetConfig",
     predictions: Sequence[EmotionPrediction],
     recording: Path | None,
     said: Sequence[str],

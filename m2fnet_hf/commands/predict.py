@@ -26,7 +26,7 @@ PREDICT = (
     "kept, and a table ends it. What cannot be read is left out, counted and named on standard error; the status is 1 "
     "where no prediction could be made, or not of every file of a folder."
 )
-ANNOTATE = "Draw the predictions of `m2fnet predict --output` into a copy of their video, as subtitles and face boxes."
+ANNOTATE = "Draw the predictions of `m2fnet predict --output` into a copy of their recording: subtitles and face boxes."
 
 
 def add(commands: Any) -> None:

@@ -74,6 +74,7 @@ def predict_conversations(
         progress=progress,
         on_problem=found.append,
         return_faces=any(one.recording is not None for one in conversations),
+        return_modalities=len(pipe.model.config.modalities) > 1,
     )
     config, name = pipe.model.config, model_name(options.model)
     for conversation in conversations:
@@ -116,9 +117,9 @@ def write_conversation(
 
 def draw(recording: Path, result: dict[str, Any], output: Path) -> None:
     """The copy of a recording with the predictions drawn in."""
-    from ..reports.annotate import annotate_video
+    from ..reports.annotate import annotate_recording
 
-    annotate_video(recording, result, output, progress=progress)
+    annotate_recording(recording, result, output, progress=progress)
 
 
 def report_kinds(options: argparse.Namespace) -> list[str] | Literal["all"]:

@@ -2,7 +2,7 @@
 
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ class RecordingReader:
 
     Args:
         faces: the backend that finds faces, or `None` to read none.
-        units: which of the backend's Action Units are kept, in order; `None` keeps none.
+        units: makes the model's Action Units [N, A] of the backend's [N, A'], NaN where unknown; `None` keeps none.
         describe: appearance features [P, E] of the faces of an image, or `None`.
         frame_rate: frames of each second of an utterance in which faces are looked for; each utterance gets one at
             least.
@@ -56,7 +56,7 @@ class RecordingReader:
     """
 
     faces: FaceBackend | None = None
-    units: Sequence[int] | None = None
+    units: Callable[[np.ndarray], np.ndarray] | None = None
     describe: Callable[[np.ndarray, Faces], np.ndarray] | None = None
     frame_rate: float = 2.0
     max_faces: int = 4

@@ -83,12 +83,14 @@ def ablation_table(result: Mapping[str, Any]) -> Table:
             splits = list(row["metrics"])
             metrics = [[_spread(row["metrics"][split][metric]) for split in splits] for metric in METRIC_NAMES]
             gains = [_spread(row["difference"][split]["weighted_f1"], "+") for split in splits if row["difference"]]
-            table.add_row(Text(_change(row["overrides"])), *("\n".join(lines) for lines in (splits, *metrics, gains)))
+            table.add_row(
+                Text(describe_change(row["overrides"])), *("\n".join(lines) for lines in (splits, *metrics, gains))
+            )
     return table
 
 
-def _change(overrides: Mapping[str, Any]) -> str:
-    """What a row changes, in words."""
+def describe_change(overrides: Mapping[str, Any]) -> str:
+    """What a row of an ablation changes, in words."""
     words = [
         " + ".join(value) if name == "modalities" else f"{name.rpartition('.')[2]} {value}"
         for name, value in overrides.items()

@@ -45,7 +45,7 @@ class _Place(NamedTuple):
 
 
 def write_elan(
-    result: Mapping[str, Any], path: Path, video: Path | None = None, transcript: Path | None = None
+    result: Mapping[str, Any], path: Path, recording: Path | None = None, transcript: Path | None = None
 ) -> None:
     """EAF: a tier per speaker with the words, and under it one with the emotion and one with its probability.
 
@@ -53,13 +53,13 @@ def write_elan(
     `ANN 2`. Utterances without both times are left out; those without length last a millisecond.
 
     Args:
-        video: the recording, linked relative to `path`.
+        recording: linked relative to `path`.
         transcript: the ELAN file that was predicted. All of it stays as it is, and what is said on its tiers has the
             emotion and its probability under these.
     """
     annotations = _Annotations(result["labels"], None if transcript is None else _opened(transcript))
-    if video is not None:
-        annotations.link(video, path.parent)
+    if recording is not None:
+        annotations.link(recording, path.parent)
     by_speaker: dict[str, list[Mapping[str, Any]]] = {}
     for utterance in by_start(result["utterances"]):
         if not annotations.refer_to_own(utterance):
@@ -118,14 +118,14 @@ class _Annotations:
         if self._type_of_words != "default-lt":
             self.added.remove_linguistic_type("default-lt")
 
-    def link(self, video: Path, folder: Path) -> None:
+    def link(self, recording: Path, folder: Path) -> None:
         """Link the recording, unless the file does."""
         keys = ("MEDIA_URL", "RELATIVE_MEDIA_URL")
         linked = (str(media.get(key) or "") for media in self._given.media_descriptors for key in keys)
-        if any(unquote(link).replace("\\", "/").rpartition("/")[2] == video.name for link in linked):
+        if any(unquote(link).replace("\\", "/").rpartition("/")[2] == recording.name for link in linked):
             return
-        link = Path(os.path.relpath(video, folder)).as_posix()
-        kind = mimetypes.guess_type(video.name)[0] or "application/octet-stream"
+        link = Path(os.path.relpath(recording, folder)).as_posix()
+        kind = mimetypes.guess_type(recording.name)[0] or "application/octet-stream"
         self.added.add_linked_file(link, relpath=link, mimetype=kind)
 
     def refer_to_own(self, utterance: Mapping[str, Any]) -> bool:

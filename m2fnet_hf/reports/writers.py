@@ -20,7 +20,7 @@ def write_reports(
     folder: str | Path,
     stem: str,
     kinds: Sequence[str] | Literal["all"] = "all",
-    video: str | Path | None = None,
+    recording: str | Path | None = None,
     transcript: str | Path | None = None,
 ) -> list[Path]:
     """Write a file per kind: the new one takes the place of an older one only when it is whole.
@@ -29,7 +29,7 @@ def write_reports(
         folder: made where it is not there.
         stem: of the names: `<stem>.json`, but `<stem>.emotions.srt`, because the transcript may lie in the same folder.
         kinds: of `json`, `csv`, `srt`, `vtt`, `eaf` (ELAN), `png` (timeline) and `html` (page with the recording).
-        video: the recording, which the page shows and ELAN opens.
+        recording: what the page shows and ELAN opens.
         transcript: what was predicted; where it is ELAN's, `eaf` is that file with the predictions.
 
     Returns:
@@ -43,9 +43,9 @@ def write_reports(
         UserWarning: where subtitles and ELAN are left out for want of times, or lack some utterances.
     """
     kinds = _possible_kinds(result["utterances"], kinds)
-    video = None if video is None else Path(video)
+    recording = None if recording is None else Path(recording)
     own = Path(transcript) if transcript is not None and Path(transcript).suffix.lower() == ".eaf" else None
-    writers = [(kind, _writer(kind, video, own)) for kind in kinds]
+    writers = [(kind, _writer(kind, recording, own)) for kind in kinds]
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     return [_replace(folder / report_name(result, stem, kind), partial(write, result)) for kind, write in writers]
@@ -83,7 +83,9 @@ def _possible_kinds(utterances: Sequence[Mapping[str, Any]], kinds: Sequence[str
     return [kind for kind in chosen if kind not in needy]
 
 
-def _writer(kind: str, video: Path | None, transcript: Path | None = None) -> Callable[[Mapping[str, Any], Path], None]:
+def _writer(
+    kind: str, recording: Path | None, transcript: Path | None = None
+) -> Callable[[Mapping[str, Any], Path], None]:
     """What writes a kind of file; its packages are loaded here, before any file is written."""
     try:
         match kind:
@@ -104,7 +106,7 @@ def _writer(kind: str, video: Path | None, transcript: Path | None = None) -> Ca
             case "eaf":
                 from .elan import write_elan
 
-                return partial(write_elan, video=video, transcript=transcript)
+                return partial(write_elan, recording=recording, transcript=transcript)
             case "png":
                 from .timeline import write_timeline
 
@@ -112,7 +114,7 @@ def _writer(kind: str, video: Path | None, transcript: Path | None = None) -> Ca
             case _:
                 from .page import write_page
 
-                return partial(write_page, video=video)
+                return partial(write_page, recording=recording)
     except ImportError as error:
         raise ImportError(f"The report {kind} needs {error.name}: {REPORTS_EXTRA}") from None
 

@@ -10,6 +10,7 @@ import torch
 from ...configuration_m2fnet import M2FNetConfig
 from ...data.labels import label_id
 from ...dialogue_m2fnet import Dialogue, Utterance
+from ...features_m2fnet import read_inputs
 from ...losses import IGNORED
 from ...media.clip import Clip
 from ...media.sound import is_silent
@@ -60,9 +61,9 @@ class UtteranceCollator:
         return Example(Dialogue([Utterance(audio=sound, sampling_rate=rate)]), 0, example.label)
 
     def _with_faces(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        names = _face_inputs(self.config)
-        batch["faces"] = torch.cat([batch[name] for name in names], dim=-1)
-        batch["faces_mask"] = torch.stack([batch[f"{name}_mask"] for name in names]).all(0)
+        raw = read_inputs("visual", batch, self.config)
+        assert raw is not None
+        batch |= raw.values
         found = batch["faces_mask"].flatten(1).any(1)
         return {name: values[found] for name, values in batch.items()}
 
