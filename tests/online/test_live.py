@@ -109,7 +109,7 @@ def test_a_recording_is_read_as_it_is_played(recording: Path, monkeypatch: pytes
             yield item
 
     monkeypatch.setattr(Clip, "read", noted)
-    reader = RecordingReader(faces=Bright(), units=[0], reads_audio=True)
+    reader = RecordingReader(faces=Bright(), units=np.asarray, reads_audio=True)
     streaming = StreamingReader(reader, dialogue, recording)
     assert not read
     streamed = []
@@ -118,7 +118,7 @@ def test_a_recording_is_read_as_it_is_played(recording: Path, monkeypatch: pytes
         if utterance.end is not None and utterance.end < 9:
             assert max(item.time for item in read if isinstance(item, Frame)) < utterance.end + 2
     monkeypatch.undo()
-    whole, problems = RecordingReader(faces=Bright(), units=[0], reads_audio=True)(dialogue, recording)
+    whole, problems = RecordingReader(faces=Bright(), units=np.asarray, reads_audio=True)(dialogue, recording)
     assert problems == []
     for one, other in zip(streamed, whole, strict=True):
         for name in ("audio", "action_units", "face_ids", "face_boxes", "face_times"):
