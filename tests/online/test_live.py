@@ -96,6 +96,10 @@ class Bright:
         return [Faces(box, score, action_units=np.full((1, 1), frame.image.mean())) for frame in frames]
 
 
+def first_unit(units: np.ndarray) -> np.ndarray:
+    return units[:, :1]
+
+
 def test_a_recording_is_read_as_it_is_played(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said = [(1.0, 3.0), (2.5, 2.8), (2.5, 2.8), (4.0, None), (None, None), (9.0, 9.6), (30.0, 31.0)]
     dialogue = Dialogue([{"text": "a", "start": start, "end": end} for start, end in said])
@@ -108,7 +112,7 @@ def test_a_recording_is_read_as_it_is_played(recording: Path, monkeypatch: pytes
             yield item
 
     monkeypatch.setattr(Clip, "read", noted)
-    reader = RecordingReader(faces=Bright(), units=[0], reads_audio=True)
+    reader = RecordingReader(faces=Bright(), units=first_unit, reads_audio=True)
     streaming = StreamingReader(reader, dialogue, recording)
     assert not read
     streamed = []
@@ -117,7 +121,7 @@ def test_a_recording_is_read_as_it_is_played(recording: Path, monkeypatch: pytes
         if utterance.end is not None and utterance.end < 9:
             assert max(item.time for item in read if isinstance(item, Frame)) < utterance.end + 2
     monkeypatch.undo()
-    whole, problems = RecordingReader(faces=Bright(), units=[0], reads_audio=True)(dialogue, recording)
+    whole, problems = RecordingReader(faces=Bright(), units=first_unit, reads_audio=True)(dialogue, recording)
     assert problems == []
     for one, other in zip(streamed, whole, strict=True):
         for name in ("audio", "action_units", "face_ids", "face_boxes", "face_times"):
