@@ -18,7 +18,7 @@ FOLDER = Path(m2fnet_hf.__file__).parent
 LONGEST = 500  # lines
 # Each room stands on its own rank and those above it in this table.
 RANKS = (
-    ("_version", "utils", "hub_m2fnet"),
+    ("_version", "utils", "hub_m2fnet", "embedded_models"),
     ("configuration_m2fnet",),
     ("dialogue_m2fnet", "losses"),
     ("feature_extraction_m2fnet", "context_m2fnet", "packing_m2fnet", "outputs_m2fnet", "data", "media"),

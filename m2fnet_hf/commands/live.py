@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..dialogue_m2fnet import EmotionPrediction
-from ..hub.load import add_model, load_pipeline, model_name
+from ..hub.load import add_model, load_pipeline, model_license, model_name
 from ..utils.console import remarks, say
 
 DESCRIPTION = (
@@ -128,7 +128,8 @@ def _write(
     from ..reports.writers import write_reports
 
     source = Path(options.transcript or options.source)
-    result = build_result(predictions, config, model_name(options.model), source.name, said)
+    license = model_license(options.model)
+    result = build_result(predictions, config, model_name(options.model), source.name, said, license)
     if recording is not None:
         result["recording"] = Path(os.path.relpath(recording, options.output)).as_posix()
     (written,) = write_reports(result, options.output, (recording or source).stem, ["json"])

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..hub.load import add_model, load_pipeline, model_name
+from ..hub.load import add_model, load_pipeline, model_license, model_name
 from ..utils.console import progress, remarks, say, show
 
 PREDICT = (
@@ -31,7 +31,9 @@ def add(commands: Any) -> None:
         "--report", metavar="KIND,...", help="json (default), csv, srt, vtt, eaf (ELAN), png (timeline), html, or all"
     )
     predict.add_argument("--annotate", action="store_true", help="also draw the predictions into a copy of it")
-    predict.add_argument("--faces", metavar="NAME", help="pyfeat, pyfeat-v2, opencv, a csv or npz file, or none")
+    predict.add_argument(
+        "--faces", metavar="NAME", help="pyfeat, pyfeat-v2, opencv, a csv or npz file, a folder of them, or none"
+    )
     predict.add_argument("--frame-rate", type=float, default=2.0, metavar="N", help="frames looked at a second (2)")
     predict.add_argument("--cache", default=True, metavar="FOLDER", help="keep there what was measured of recordings")
     predict.add_argument("--no-cache", dest="cache", action="store_false", help="keep nothing")
@@ -68,7 +70,12 @@ def _predict(options: argparse.Namespace) -> None:
             return_faces=recording is not None,
         )
     result = build_result(
-        predictions, pipe.model.config, model_name(options.model), (transcript or recording).name, said
+        predictions,
+        pipe.model.config,
+        model_name(options.model),
+        (transcript or recording).name,
+        said,
+        model_license(options.model),
     )
     show(prediction_table(predictions))
     if result["note"] is not None:

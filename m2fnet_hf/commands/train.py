@@ -9,7 +9,7 @@ from typing import Any
 
 from ..data.labels import read_labels
 from ..utils.console import progress, remarks, say, show
-from .data import add_data, dataset_name, read_splits, split_of
+from .data import add_data, dataset_name, faces_of, read_splits, split_of
 from .presets import preset
 
 TRAIN_EXTRA = "pip install 'm2fnet-hf[train]'"
@@ -125,7 +125,7 @@ def _extract(options: argparse.Namespace) -> None:
             processor,
             read_splits(options),
             _output(options),
-            faces=options.faces,
+            **faces_of(options),
             frame_rate=options.frame_rate,
             dtype="float16" if options.half else "float32",
             progress=progress,
@@ -193,6 +193,8 @@ def _run(options: argparse.Namespace) -> Any:
     run = _needed("training.settings").RunConfig.load(options.config, options.overrides)
     if options.features is not None:
         run.processor.setdefault("appearance", str(options.features))
+    for name, value in faces_of(options).items():
+        run.media.setdefault(name, value)
     own = None if options.data is None else read_labels(options.data)
     if own is not None:
         run.model.setdefault("labels", own)
