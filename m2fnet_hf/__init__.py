@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .data.iemocap import load_iemocap
     from .data.meld import load_meld
     from .data.transcripts import read_transcript
-    from .dialogue_m2fnet import Dialogue, EmotionPrediction, TrackedFace, Utterance
+    from .dialogue_m2fnet import Dialogue, EmotionPrediction, ModalityScores, TrackedFace, Utterance
     from .embedded_models import embedded
     from .faces.registry import register_face_backend
     from .faces.types import Faces
@@ -41,6 +41,7 @@ _HOMES = {
     "M2FNetModel": "modeling_m2fnet",
     "M2FNetProcessor": "processing_m2fnet",
     "M2FNetVisualConfig": "configuration_m2fnet",
+    "ModalityScores": "dialogue_m2fnet",
     "MultimodalEmotionPipeline": "pipeline_m2fnet",
     "TrackedFace": "dialogue_m2fnet",
     "Utterance": "dialogue_m2fnet",
@@ -66,6 +67,7 @@ __all__ = [
     "M2FNetModel",
     "M2FNetProcessor",
     "M2FNetVisualConfig",
+    "ModalityScores",
     "MultimodalEmotionPipeline",
     "TrackedFace",
     "Utterance",

@@ -20,6 +20,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils.import_utils import is_tracing
 
 from .configuration_m2fnet import M2FNetConfig
+from .normalization_m2fnet import PastSpeakers
 from .packing_m2fnet import PackedBatch
 
 # Blocks of a windowed dialogue are as long as its window, but not so short that there are too many of them.
@@ -268,9 +269,9 @@ def _padded_tile(batch: PackedBatch, config: M2FNetConfig) -> Tiles:
 
 
 class M2FNetCache:
-    """Keys and values of the earlier utterances of one dialogue, which a causal model continues.
+    """What a causal model keeps of the earlier utterances of one dialogue, which it continues.
 
-    With `attention_window` it keeps no more than the window.
+    With `attention_window` it keeps keys and values of no more than the window.
 
     Args:
         config: of the model.
@@ -278,12 +279,14 @@ class M2FNetCache:
     Attributes:
         past_length: earlier utterances.
         states: keys and values [K, H] of each attention.
+        speakers: by modality, the sums over what each speaker said, for normalisation by speaker.
     """
 
     def __init__(self, config: M2FNetConfig) -> None:
         self.window = config.attention_window
         self.past_length = 0
         self.states: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self.speakers: dict[str, PastSpeakers] = defaultdict(PastSpeakers)
 
     @property
     def kept(self) -> int:

@@ -21,6 +21,9 @@ PYFEAT_ACTION_UNITS = tuple(
 Fusion = Literal["attention", "gated", "concat"]
 FUSIONS: tuple[str, ...] = get_args(Fusion)
 
+# Sound encoders that read mel spectrograms; all others read samples.
+SPECTROGRAM_ENCODERS = ("whisper", "audio-spectrogram-transformer", "wav2vec2-bert")
+
 # What the library adds to a config that it saves, beside the attributes of a plain config.
 _ADDED_ON_SAVING = (
     *("auto_map", "custom_pipelines", "quantization_config", "use_cache"),
@@ -121,7 +124,9 @@ class M2FNetVisualConfig(_KnownKeywordsConfig):
         num_action_units: Action Units per face (A). Default: the 20 of py-feat.
         action_units: their names, in order. Default: py-feat's where there are 20 of them, else none.
         num_appearance_features: appearance features per face (E).
-        hidden_size: width of a face's vector (H).
+        hidden_size: width of a face's vector (H). `None` has no weights: the features are the mean of each Action Unit
+            over the frames in which it is known and, behind these means, 1 for each that is known at all (2 A values).
+            It needs `face_pooling="area"`, and without areas all faces of a frame weigh alike.
         face_pooling: how the faces of a frame become one vector: `learned` softmax weights (the report), `area` of
             the face in the frame (the paper), or `concat` of `max_faces` slots (the report's proposal).
         max_faces: faces kept per frame (P); with `concat` it fixes the layer's width.
@@ -136,14 +141,21 @@ class M2FNetVisualConfig(_KnownKeywordsConfig):
     num_action_units: int = 20
     action_units: Sequence[str] | None = None
     num_appearance_features: int = 64
-    hidden_size: int = 512
+    hidden_size: int | None = 512
     face_pooling: Literal["learned", "area", "concat"] = "learned"
     max_faces: int = 4
     face_backend: str = ""
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
-        _require_positive(self, "num_action_units", "num_appearance_features", "hidden_size", "max_faces")
+        _require_positive(self, "num_action_units", "num_appearance_features", "max_faces")
+        if self.hidden_size is not None:
+            _require_positive(self, "hidden_size")
+        elif (self.visual_features, self.face_pooling) != ("action_units", "area"):
+            raise ValueError(
+                "`hidden_size=None`, which averages, needs `visual_features='action_units'` and `face_pooling='area'`, "
+                f"found {self.visual_features!r} and {self.face_pooling!r}."
+            )
         if self.action_units is None and self.num_action_units == len(PYFEAT_ACTION_UNITS):
             self.action_units = PYFEAT_ACTION_UNITS
         if self.action_units is not None:
@@ -158,7 +170,9 @@ class M2FNetVisualConfig(_KnownKeywordsConfig):
 
     @property
     def face_size(self) -> int:
-        """Numbers per face that the encoder reads."""
+        """Numbers per face that the encoder reads; without weights of its own also which of them are known."""
+        if self.hidden_size is None:
+            return 2 * self.num_action_units
         sizes = {"action_units": self.num_action_units, "appearance": self.num_appearance_features}
         return sizes.get(self.visual_features, sum(sizes.values()))
 
@@ -173,10 +187,12 @@ class M2FNetConfig(_KnownKeywordsConfig):
     Args:
         text_config: any text encoder config of the library (BART, RoBERTa, BERT, XLNet, ...); of an encoder-decoder
             only the encoder runs.
-        audio_config: any raw-waveform encoder config (Wav2Vec2, HuBERT, WavLM, ...).
+        audio_config: any encoder config for samples (Wav2Vec2, HuBERT, WavLM, ...), or that of Whisper, AST or
+            Wav2Vec2-BERT, which read mel spectrograms. Fewer `num_hidden_layers` cut an encoder behind a layer.
         visual_config: [`M2FNetVisualConfig`], or the keyword arguments of one.
         text_feature_size, audio_feature_size, visual_feature_size: width D of cached features where there is no
-            encoder. With one, D is `num_blocks` times its hidden size and these stay `None`.
+            encoder. With one, D is `num_blocks` times its hidden size (twice that for `audio_pooling="mean_std"`, and
+            2 A for `visual_config.hidden_size=None`) and these stay `None`.
         hidden_size: width of the dialogue and fusion layers (H).
         num_hidden_layers: dialogue encoders per modality.
         num_fusion_layers: fusion attention modules.
@@ -187,8 +203,16 @@ class M2FNetConfig(_KnownKeywordsConfig):
         fusion_includes_text: keep F_T in the concatenation of a fusion module (figure 3 of the paper, not its text).
         face_pooling: shorthand for `visual_config.face_pooling`.
         num_blocks: blocks an encoder's output is averaged into before the projection; 1 is the mean.
+        audio_pooling: of the sound encoder's output, the `mean` of each block, or `mean_std`, all means and then the
+            standard deviations of all blocks.
+        audio_final_norm: whether the sound encoder's last layer norm is applied; without it the encoder has none.
         causal: an utterance attends to itself and its past only.
         attention_window: an utterance attends to at most this many neighbours on each side; `None` is all of them.
+        speaker_normalization: modalities, of `audio` and `visual`, whose features are standardised by stored means and
+            scales and then taken less their speaker's mean over the dialogue, instead of the layer norm in front of the
+            projection; the number of the speaker's utterances is added to them. `None` is none.
+        speaker_strength, dialogue_strength: how strongly the mean of few utterances is drawn towards that of the
+            dialogue, and that of a short dialogue towards the training data's, in utterances.
         speaker_embeddings: add a learned vector per speaker index of the dialogue.
         num_speakers: size of that table; further speakers get no vector.
         modality_dropout: probability in training that a present modality of an utterance is withheld; one always stays.
@@ -201,6 +225,8 @@ class M2FNetConfig(_KnownKeywordsConfig):
             logits nor the labels. (The library refuses to save a config with a plain `temperature`.)
         freeze_text_encoder, freeze_audio_encoder: keep the pretrained encoders fixed, as the report does.
         layer_norm_eps: epsilon of the layer norms.
+        languages: of the training data, as codes of ISO 639 such as `en`; `None` where that is not known.
+            What is said in another one is predicted too, but named.
 
     Raises:
         ValueError: for an unknown keyword, a size that is not positive, or a combination that cannot work.
@@ -230,8 +256,13 @@ class M2FNetConfig(_KnownKeywordsConfig):
     fusion: Fusion = "attention"
     fusion_includes_text: bool = True
     num_blocks: int = 1
+    audio_pooling: Literal["mean", "mean_std"] = "mean"
+    audio_final_norm: bool = True
     causal: bool = False
     attention_window: int | None = None
+    speaker_normalization: Sequence[Literal["audio", "visual"]] | None = None
+    speaker_strength: float | int = 2.0
+    dialogue_strength: float | int = 4.0
     speaker_embeddings: bool = False
     num_speakers: int = 16
     modality_dropout: float | int = 0.0
@@ -243,6 +274,7 @@ class M2FNetConfig(_KnownKeywordsConfig):
     freeze_text_encoder: bool = True
     freeze_audio_encoder: bool = True
     layer_norm_eps: float | int = 1e-5
+    languages: Sequence[str] | None = None
 
     def __post_init__(self, face_pooling: str | None = None, **kwargs: Any) -> None:
         if face_pooling is not None:
@@ -251,6 +283,8 @@ class M2FNetConfig(_KnownKeywordsConfig):
             self.visual_config = {**self.visual_config.to_dict(), "face_pooling": face_pooling}  # type: ignore[assignment]
         if self.class_weights is not None:
             self.class_weights = [float(weight) for weight in self.class_weights]
+        if self.speaker_normalization is not None:
+            self.speaker_normalization = list(self.speaker_normalization)
         if self.id2label is None and kwargs.get("num_labels") in (None, len(MELD_EMOTIONS)):
             self.id2label = dict(enumerate(MELD_EMOTIONS))
             self.label2id = {label: index for index, label in enumerate(MELD_EMOTIONS)}
@@ -269,11 +303,21 @@ class M2FNetConfig(_KnownKeywordsConfig):
         for modality in ("text", "audio", "visual"):
             encoder = getattr(self, f"{modality}_config")
             cached = getattr(self, f"{modality}_feature_size")
-            if encoder is not None:
+            if encoder is not None and encoder.hidden_size is None:
+                sizes[modality] = encoder.face_size
+            elif encoder is not None:
                 sizes[modality] = self.num_blocks * encoder.hidden_size
+                if modality == "audio" and self.audio_pooling == "mean_std":
+                    sizes[modality] *= 2
             elif cached is not None:
                 sizes[modality] = cached
         return sizes
+
+    @property
+    def audio_input(self) -> str:
+        """The input that the sound encoder reads: `input_values`, samples, or `input_features`, a spectrogram."""
+        kind = None if self.audio_config is None else self.audio_config.model_type
+        return "input_features" if kind in SPECTROGRAM_ENCODERS else "input_values"
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -304,6 +348,15 @@ class M2FNetConfig(_KnownKeywordsConfig):
                 raise ValueError(f"`{name}` must lie in [0, 1), found {getattr(self, name)}.")
         if not 0 < self.softmax_temperature < math.inf:
             raise ValueError(f"`softmax_temperature` must be a number above 0, found {self.softmax_temperature}.")
+        for name in ("speaker_strength", "dialogue_strength"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"`{name}` must be a number of utterances above 0, found {getattr(self, name)}.")
+        unread = [name for name in self.speaker_normalization or () if name not in self.modalities]
+        if unread:
+            raise ValueError(
+                f"`speaker_normalization` must name modalities that the model reads ({', '.join(self.modalities)}), "
+                f"found {', '.join(unread)}."
+            )
         if self.hidden_size % self.num_attention_heads or self.hidden_size % 2:
             raise ValueError(
                 f"`hidden_size` must be even and a multiple of `num_attention_heads` ({self.num_attention_heads}), "

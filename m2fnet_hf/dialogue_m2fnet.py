@@ -218,6 +218,13 @@ class TrackedFace(TypedDict):
     box: list[float]
 
 
+class ModalityScores(TypedDict):
+    """Probability by label: from each modality that an utterance has `alone`, and `without` each, from its others."""
+
+    alone: dict[str, dict[str, float]]
+    without: dict[str, dict[str, float]]
+
+
 class EmotionPrediction(TypedDict):
     """What is predicted of an utterance; see [`MultimodalEmotionPipeline`]."""
 
@@ -232,6 +239,7 @@ class EmotionPrediction(TypedDict):
     missing: dict[str, str]
     attentions: NotRequired[dict[str, list[float]]]
     weights: NotRequired[dict[str, float]]
+    modality_scores: NotRequired[ModalityScores]
     faces: NotRequired[list[TrackedFace]]
 
 

@@ -5,9 +5,8 @@ output, K its layers, H its hidden size, D features. Masks are true where real.
 """
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +15,28 @@ from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import (
     MODEL_MAPPING,
-    AttentionInterface,
-    AttentionMaskInterface,
     AutoConfig,
     AutoModel,
     PreTrainedConfig,
     PreTrainedModel,
 )
 from transformers import initialization as init
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.utils import can_return_tuple
 
-from .configuration_m2fnet import M2FNetVisualConfig
+from .action_units_m2fnet import mean_over_faces, mean_over_frames
+from .configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
+from .outputs_m2fnet import requested
+from .packed_text_m2fnet import can_pack, packed_states
 from .packing_m2fnet import LEAST_FILL, PackedBatch, SharedRows, length_mask, micro_batches, split_rows
+from .pooling_m2fnet import block_pool, block_statistics
+from .spectrogram_encoders_m2fnet import (
+    ANY_LENGTH,
+    remove_final_norm,
+    spectrogram_layout,
+    spectrogram_rows,
+    spectrogram_states,
+)
 
 # Encoders run on micro-batches of at most this many tokens or samples, padding included.
 TOKEN_BUDGET = 8192
@@ -40,46 +46,41 @@ LONGEST_SOUND = 16_000 * 30
 # Encoders that ignore padding by a mask. Others are given utterances of equal length only: group norm and
 # unmasked convolutions mix padding into real frames.
 MASKED_AUDIO_ENCODERS = {"wav2vec2", "hubert", "wavlm", "unispeech", "unispeech-sat"}
-# Encoders that run on utterances one behind the other in a single row: all that mixes tokens is attention, through the
-# library's interface, and positions can be given.
-PACKED_TEXT_ENCODERS = {"bart", "bert", "roberta", "xlm-roberta"}
-PACKED_ATTENTION = "m2fnet_packed"
 
 
-def block_pool(states: torch.Tensor, mask: torch.Tensor, num_blocks: int) -> torch.Tensor:
-    """Average the real positions [N, L, H] in `num_blocks` blocks of neighbours to [N, num_blocks * H].
-
-    Blocks overlap where they must (adaptive average pooling), so that a row shorter than `num_blocks` leaves none
-    empty. One block is the mean. The report averaged blocks of neighbouring values of zero-padded sequences instead.
-    With a mask [N, L, u], u parts of each row are averaged on their own: [N, u, num_blocks * H].
-    """
-    parts = mask.reshape(*states.shape[:2], -1).transpose(1, 2)
-    position = parts.cumsum(2).sub(1).unsqueeze(2)
-    length = parts.sum(2)[..., None, None]
-    block = torch.arange(num_blocks, device=mask.device).view(-1, 1)
-    inside = (position * num_blocks >= block * length - block * length % num_blocks) & (
-        position * num_blocks < (block + 1) * length
-    )
-    weights = (inside & parts.unsqueeze(2)).to(states.dtype)
-    # A row with fewer parts than others has empty ones, which are not used: they must not be NaN in its gradient.
-    weights = weights / weights.sum(-1, keepdim=True).clamp(min=1)
-    pooled = weights.flatten(1, 2) @ states
-    return pooled.reshape(*mask.shape[:1], *mask.shape[2:], num_blocks * states.shape[2])
+def pooling_options(config: M2FNetConfig, modality: str) -> dict[str, Any]:
+    """How the encoder's output of a modality is pooled, by the names of the arguments of `ENCODE`."""
+    audio = {"pooling": config.audio_pooling} if modality == "audio" else {}
+    return {"num_blocks": config.num_blocks, **audio}
 
 
-def build_encoder(config: PreTrainedConfig) -> PreTrainedModel:
-    """The library's encoder for a config, without a decoder and without an unused pooler."""
-    model = AutoModel.from_config(config, **_without_pooler(config))
-    return model.get_encoder() if config.is_encoder_decoder else model
+def build_encoder(config: PreTrainedConfig, final_norm: bool = True) -> PreTrainedModel:
+    """The library's encoder for a config, without a decoder, an unused pooler and, on request, its last layer norm."""
+    if config.model_type in ANY_LENGTH:
+        encoder: Any = ANY_LENGTH[config.model_type](config)
+    else:
+        model = AutoModel.from_config(config, **_without_pooler(config))
+        encoder = model.get_encoder() if config.is_encoder_decoder else model
+    if not final_norm:
+        remove_final_norm(encoder)
+    return encoder
 
 
-def load_encoder(name_or_path: str, overrides: dict[str, Any] | None = None, **kwargs: Any) -> PreTrainedModel:
+def load_encoder(
+    name_or_path: str, overrides: dict[str, Any] | None = None, final_norm: bool = True, **kwargs: Any
+) -> PreTrainedModel:
     """The same with pretrained weights. The whole model is loaded first: `BartEncoder` alone would load nothing."""
     config = AutoConfig.from_pretrained(name_or_path, **(overrides or {}))
     model: Any = AutoModel.from_pretrained(name_or_path, config=config, **_without_pooler(config), **kwargs)
     encoder = model.get_encoder() if config.is_encoder_decoder else model
     if Path(name_or_path).is_dir():
         encoder.config.name_or_path = ""  # a path of this machine would travel with every saved model
+    if encoder.config.model_type in ANY_LENGTH:
+        weights = encoder.state_dict()
+        encoder = ANY_LENGTH[encoder.config.model_type](encoder.config).to(encoder.dtype)
+        encoder.load_state_dict(weights)
+    if not final_norm:
+        remove_final_norm(encoder)
     return encoder
 
 
@@ -87,33 +88,6 @@ def _without_pooler(config: PreTrainedConfig) -> dict[str, bool]:
     model_class: Any = MODEL_MAPPING[type(config)]
     takes_it = "add_pooling_layer" in inspect.signature(model_class.__init__).parameters
     return {"add_pooling_layer": False} if takes_it else {}
-
-
-def packed_attention(
-    module: nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    lengths: list[int] | None = None,
-    **kwargs: Any,
-) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """The library's attention; with `lengths`, of each utterance in a packed row [1, heads, N, H / heads] to itself."""
-    if lengths is None:
-        return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
-    # Neighbours of equal length are attended to together.
-    runs = [(length, len(list(run))) for length, run in groupby(lengths)]
-    sizes = [length * count for length, count in runs]
-    parts = zip(*(rows[0].split(sizes, dim=1) for rows in (query, key, value)), strict=True)
-    states = []
-    for (length, count), part in zip(runs, parts, strict=True):
-        query, key, value = (rows.unflatten(1, (count, length)).transpose(0, 1) for rows in part)
-        states.append(sdpa_attention_forward(module, query, key, value, None, **kwargs)[0].flatten(0, 1))
-    return torch.cat(states).unsqueeze(0), None
-
-
-AttentionInterface.register(PACKED_ATTENTION, packed_attention)
-AttentionMaskInterface.register(PACKED_ATTENTION, sdpa_mask)
 
 
 def encode_text(
@@ -124,7 +98,7 @@ def encode_text(
     num_blocks: int,
 ) -> torch.Tensor:
     """Tokens [N, T] to features [N, D], pooled over `pooling_mask`; what utterances share is encoded once."""
-    packed = _packs(encoder)
+    packed = can_pack(encoder)
     shared = SharedRows(input_ids, attention_mask)
     real = attention_mask[shared.first]
     ids, own = input_ids[shared.first].flatten(), shared.pack(pooling_mask).flatten(0, 1)
@@ -144,36 +118,42 @@ def encode_text(
     return shared.unpack(features)
 
 
-def _packs(encoder: PreTrainedModel) -> bool:
-    """Whether an encoder can be packed; it is then switched to attention that can, unless another kind was chosen."""
-    config = encoder.config
-    if getattr(config, "encoder_layerdrop", 0):
-        return False
-    if config.model_type in PACKED_TEXT_ENCODERS and config._attn_implementation == "sdpa":
-        config._attn_implementation = PACKED_ATTENTION
-    return config._attn_implementation == PACKED_ATTENTION
+def encode_sound(encoder: PreTrainedModel, attention_mask: torch.Tensor, **values: Any) -> torch.Tensor:
+    """Samples (`input_values`) or spectrograms (`input_features`) to features [N, D]."""
+    encode = encode_spectrograms if "input_features" in values else encode_audio
+    return encode(encoder, attention_mask=attention_mask, **values)
 
 
-def packed_states(encoder: Any, rows: list[torch.Tensor]) -> torch.Tensor:
-    """Tokens [T] of n utterances to states [n, L, H]; before the last step, there is no padding."""
-    lengths = [len(row) for row in rows]
-    ids = torch.cat(rows).unsqueeze(0)
-    positions = torch.cat([torch.arange(length, device=ids.device) for length in lengths])
-    if encoder.config.model_type == "bart":  # takes no positions
-        states = encoder.embed_tokens(ids) + encoder.embed_positions(ids, position_ids=positions)
-        states = nn.functional.dropout(encoder.layernorm_embedding(states), encoder.dropout, encoder.training)
-        for layer in encoder.layers:
-            states = layer(states, None, lengths=lengths)
-    else:
-        # RoBERTa and its kin count positions from behind the padding index.
-        padding = encoder.embeddings.position_embeddings.padding_idx
-        positions = positions if padding is None else positions + padding + 1
-        states = encoder(input_ids=ids, position_ids=positions.unsqueeze(0), lengths=lengths).last_hidden_state
-    return pad_sequence(states[0].split(lengths), batch_first=True)
+def encode_spectrograms(
+    encoder: PreTrainedModel,
+    input_features: torch.Tensor,
+    attention_mask: torch.Tensor,
+    num_blocks: int,
+    pooling: str = "mean",
+) -> torch.Tensor:
+    """Spectrograms [N, L, M] to features [N, D], pooled over the positions of the sound."""
+    layout = spectrogram_layout(encoder.config)
+
+    def encode(rows: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        options = {}
+        if encoder.config.model_type == "wav2vec2-bert" and encoder.training:
+            longest = max(map(len, rows))
+            if longest < spec_augment_length(encoder.config):
+                options["mask_time_indices"] = attention_mask.new_zeros(len(rows), longest, dtype=torch.bool)
+        output, own = spectrogram_states(encoder, rows, **options)
+        return output.last_hidden_state, own
+
+    rows = spectrogram_rows(encoder.config, input_features, attention_mask)
+    equal = not layout.masked
+    return encode_rows(rows, encode, num_blocks, layout.budget, layout.longest, equal=equal, pooling=pooling)
 
 
 def encode_audio(
-    encoder: PreTrainedModel, input_values: torch.Tensor, attention_mask: torch.Tensor, num_blocks: int
+    encoder: PreTrainedModel,
+    input_values: torch.Tensor,
+    attention_mask: torch.Tensor,
+    num_blocks: int,
+    pooling: str = "mean",
 ) -> torch.Tensor:
     """Sound [N, S] to features [N, D], pooled over its frames."""
     masked = (
@@ -200,7 +180,7 @@ def encode_audio(
             "M2FNetProcessor pads such sound."
         )
     rows = split_rows(input_values, attention_mask)
-    return encode_rows(rows, encode, num_blocks, SAMPLE_BUDGET, LONGEST_SOUND, equal=not masked)
+    return encode_rows(rows, encode, num_blocks, SAMPLE_BUDGET, LONGEST_SOUND, equal=not masked, pooling=pooling)
 
 
 def num_frames(encoder: Any, samples: torch.Tensor) -> torch.Tensor:
@@ -222,6 +202,7 @@ def encode_rows(
     longest: int | None,
     equal: bool = False,
     least_fill: float = LEAST_FILL,
+    pooling: str = "mean",
 ) -> torch.Tensor:
     """N rows of any length to features [N, D], in micro-batches; `encode` gives states [n, L, H] and what to pool.
 
@@ -237,7 +218,7 @@ def encode_rows(
             states, pooled = (torch.cat(parts, dim=1) for parts in zip(*pieces, strict=True))
         else:
             states, pooled = encode(members)
-        features.append(block_pool(states, pooled, num_blocks))
+        features.append(block_statistics(states, pooled, num_blocks, pooling))
         order += batch
     return torch.cat(features)[torch.tensor(order, device=features[0].device).argsort()]
 
@@ -255,31 +236,33 @@ def longest_text(encoder: PreTrainedModel) -> int | None:
 
 
 def layer_outputs(
-    encoder: PreTrainedModel, values: dict[str, torch.Tensor], num_blocks: int, output_attentions: bool
+    encoder: PreTrainedModel,
+    values: dict[str, torch.Tensor],
+    output_attentions: bool,
+    num_blocks: int,
+    pooling: str = "mean",
 ) -> tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...] | None]:
     """What each layer of a text or sound encoder makes of N utterances, which it is given one at a time.
 
     Args:
-        values: the arguments of [`encode_text`] or [`encode_audio`].
+        values: the arguments of [`encode_text`] or [`encode_sound`].
 
     Returns:
         The states before and after each layer, pooled like features, K + 1 times [N, D]; and on request the attention
         weights, K times [N, heads, L, L], zero at padding and from one piece of a long row to another.
     """
-    real = values["attention_mask"]
-    rows = split_rows(values["input_ids" if "input_ids" in values else "input_values"], real)
-    pooled = split_rows(values["pooling_mask"], real) if "pooling_mask" in values else None
-    longest = LONGEST_SOUND if pooled is None else longest_text(encoder)
+    rows, longest, read = _rows_to_read(encoder, values)
+    pooled = split_rows(values["pooling_mask"], values["attention_mask"]) if "pooling_mask" in values else None
     features, weights = [], []
     with _eager(encoder, output_attentions):
         for number, row in enumerate(rows):
             pieces = row.tensor_split(1 if longest is None else -(-len(row) // longest))
             options = {"output_hidden_states": True, "output_attentions": output_attentions, "return_dict": True}
-            outputs: list[Any] = [encoder(piece.unsqueeze(0), **options) for piece in pieces]
+            outputs, masks = zip(*(read(piece, **options) for piece in pieces), strict=True)
             layers = [torch.cat(parts, dim=1) for parts in zip(*(out.hidden_states for out in outputs), strict=True)]
             states = torch.cat(layers)
-            own = torch.ones_like(states[0, :, 0], dtype=torch.bool) if pooled is None else pooled[number]
-            features.append(block_pool(states, own.expand(len(states), -1), num_blocks))
+            own = torch.cat(masks) if pooled is None else pooled[number]
+            features.append(block_statistics(states, own.expand(len(states), -1), num_blocks, pooling))
             if output_attentions:
                 parts = zip(*(out.attentions for out in outputs), strict=True)
                 weights.append([_block_diagonal([part[0] for part in layer]) for layer in parts])
@@ -291,6 +274,28 @@ def layer_outputs(
             for layer in zip(*weights, strict=True)
         )
     return torch.stack(features, dim=1).unbind(0), attentions
+
+
+def _rows_to_read(
+    encoder: Any, values: Mapping[str, torch.Tensor]
+) -> tuple[list[torch.Tensor], int | None, Callable[..., tuple[Any, torch.Tensor]]]:
+    """Rows, how much of one is read at once, and what reads a piece: the output, and which positions are its own."""
+    real = values["attention_mask"]
+    if "input_features" in values:
+
+        def read_frames(piece: torch.Tensor, **options: Any) -> tuple[Any, torch.Tensor]:
+            output, own = spectrogram_states(encoder, [piece], **options)
+            return output, own[0]
+
+        rows = spectrogram_rows(encoder.config, values["input_features"], real)
+        return rows, spectrogram_layout(encoder.config).longest, read_frames
+
+    def read(piece: torch.Tensor, **options: Any) -> tuple[Any, torch.Tensor]:
+        output = encoder(piece.unsqueeze(0), **options)
+        return output, torch.ones_like(output.last_hidden_state[0, :, 0], dtype=torch.bool)
+
+    name, longest = ("input_ids", longest_text(encoder)) if "input_ids" in values else ("input_values", LONGEST_SOUND)
+    return split_rows(values[name], real), longest, read
 
 
 @contextmanager
@@ -313,7 +318,8 @@ def _block_diagonal(weights: list[torch.Tensor]) -> torch.Tensor:
 class M2FNetVisualEncoder(PreTrainedModel):
     """Action Units or appearance of all faces of a frame to one vector per frame.
 
-    The report merges faces by learned weights without choosing a speaker, the paper weighs them by their area.
+    The report merges faces by learned weights without choosing a speaker, the paper weighs them by their area. Without
+    a `hidden_size` there are no weights, and the vector holds the Action Units themselves.
     """
 
     config: M2FNetVisualConfig
@@ -329,6 +335,9 @@ class M2FNetVisualEncoder(PreTrainedModel):
 
     def __init__(self, config: M2FNetVisualConfig) -> None:
         super().__init__(config)
+        if config.hidden_size is None:
+            self.post_init()
+            return
         self.face = nn.Linear(config.face_size, config.hidden_size)
         self.activation = nn.GELU()
         if config.face_pooling == "learned":
@@ -360,31 +369,41 @@ class M2FNetVisualEncoder(PreTrainedModel):
         faces: torch.Tensor,
         faces_mask: torch.Tensor | None = None,
         face_areas: torch.Tensor | None = None,
+        output_hidden_states: bool | None = None,
         **kwargs: Any,
     ) -> BaseModelOutput:
         """The faces of each frame to one vector.
 
         Args:
-            faces: [N, F, P, A], [N, F, P, E] or, with `visual_features="both"`, [N, F, P, A + E].
+            faces: [N, F, P, A], [N, F, P, E] or, with `visual_features="both"`, [N, F, P, A + E]; without a
+                `hidden_size` the Action Units and, behind them, 1 where they are known [N, F, P, 2 A].
             faces_mask: real faces [N, F, P]; default: all.
-            face_areas: share of the frame [N, F, P]; needed for `face_pooling="area"`.
+            face_areas: share of the frame [N, F, P]; needed for `face_pooling="area"` with a `hidden_size`.
 
         Returns:
-            `last_hidden_state` [N, F, H], zero for a frame without a face.
+            `last_hidden_state` [N, F, H], or [N, F, 2 A] without a `hidden_size`; zero for a frame without a face. On
+            request `hidden_states`, those of each face [N, F, P, H] and that of their frame.
 
         Raises:
             ValueError: without areas that are needed, or for more faces than `face_pooling="concat"` holds.
         """
         if faces_mask is None:
             faces_mask = torch.ones(faces.shape[:-1], dtype=torch.bool, device=faces.device)
+        if self.config.hidden_size is None:
+            return BaseModelOutput(last_hidden_state=mean_over_faces(faces, faces_mask, face_areas))
         frames = PackedBatch(faces_mask.any(-1))
         areas = None if face_areas is None else frames.pack(face_areas)
-        merged = self._merge(frames.pack(faces), frames.pack(faces_mask), areas)
-        return BaseModelOutput(last_hidden_state=frames.unpack(merged))
+        wants_states = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        states = self.activation(self.face(frames.pack(faces)))
+        history = []
+        if wants_states:
+            history.append(frames.unpack(states))
+            states = frames.pack(history[0])  # what is returned is what is used: a gradient reaches it
+        merged = frames.unpack(self._merge(states, frames.pack(faces_mask), areas))
+        return BaseModelOutput(last_hidden_state=merged, hidden_states=requested([*history, merged], wants_states))
 
     def _merge(self, faces: torch.Tensor, mask: torch.Tensor, areas: torch.Tensor | None) -> torch.Tensor:
-        """Faces [M, P, A + E] of M frames that show one at least, mask and areas [M, P], to [M, H]."""
-        faces = self.activation(self.face(faces))
+        """Faces [M, P, H] of M frames that show one at least, mask and areas [M, P], to [M, H]."""
         if self.config.face_pooling == "concat":
             return self.merge(self._slots(faces, mask).flatten(1))
         if self.config.face_pooling == "learned":
@@ -418,7 +437,17 @@ def encode_faces(
 ) -> torch.Tensor:
     """Faces [N, F, P, A + E] to features [N, D], pooled over the frames that show one."""
     states = encoder(faces, faces_mask, face_areas, return_dict=True).last_hidden_state
+    if encoder.config.hidden_size is None:
+        return mean_over_frames(states)
     return block_pool(states, faces_mask.any(-1), num_blocks)
 
 
-ENCODE: dict[str, Callable[..., torch.Tensor]] = {"text": encode_text, "audio": encode_audio, "visual": encode_faces}
+def modality_encoder(config: M2FNetConfig, modality: str) -> PreTrainedModel | None:
+    """The encoder of a modality with random weights, `None` where the model has none."""
+    if modality == "visual":
+        return None if config.visual_config is None else M2FNetVisualEncoder(config.visual_config)
+    encoder = getattr(config, f"{modality}_config")
+    return None if encoder is None else build_encoder(encoder, modality != "audio" or config.audio_final_norm)
+
+
+ENCODE: dict[str, Callable[..., torch.Tensor]] = {"text": encode_text, "audio": encode_sound, "visual": encode_faces}

@@ -1,7 +1,7 @@
 """Action Units and appearance features of the faces of a dialogue to normalised, padded, masked arrays."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,29 @@ from transformers.utils import TensorType, cached_file
 APPEARANCE_WEIGHTS = "appearance_pca.safetensors"
 # x and y of 68 landmarks, at the end of a descriptor.
 GEOMETRY_SIZE = 136
+
+# OpenFace's intensities, 0 to 5, on py-feat's scale, 0 to 1: the line that gives RAVDESS's 360 clips which both have
+# measured the same mean and standard deviation. 11 and 24 are not in OpenFace; 17, 20, 23 and 28 are other things in
+# the two (their means over clips correlate by less than 0.4), and so unknown.
+OPENFACE_UNITS = {
+    unit: {"from": "AU45_r" if unit == "AU43" else f"{unit}_r", "slope": slope, "intercept": intercept}
+    for unit, slope, intercept in (
+        ("AU01", 0.2798, 0.2647),
+        ("AU02", 0.2105, 0.1516),
+        ("AU04", 0.3410, 0.2073),
+        ("AU05", 0.1604, 0.3034),
+        ("AU06", 0.3532, 0.2160),
+        ("AU07", 0.3831, 0.0596),
+        ("AU09", 0.2445, 0.1215),
+        ("AU10", 0.3634, 0.1374),
+        ("AU12", 0.3501, 0.1240),
+        ("AU14", 0.3512, 0.2169),
+        ("AU15", 0.3512, 0.1978),
+        ("AU25", 0.2407, 0.4117),
+        ("AU26", 0.3241, 0.1600),
+        ("AU43", 0.2847, -0.0172),
+    )
+}
 
 _HUB_ARGUMENTS = {"cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token"}
 
@@ -49,7 +72,7 @@ class _FaceFeatureExtractor(FeatureExtractionMixin):
         ids: list[np.ndarray | None] = list(face_ids) if face_ids is not None else [None] * count
         faces = [self._checked(array) for array in arrays]
         if self.person_normalization:
-            faces = _subtract_medians(faces, ids)
+            faces = self._subtract_medians(faces, ids)
         kept = [self._keep_largest(array, area) for array, area in zip(faces, areas, strict=True)]
 
         most_frames = max([1, *(array.shape[0] for array, _ in kept)])
@@ -60,11 +83,36 @@ class _FaceFeatureExtractor(FeatureExtractionMixin):
             padded[row, : array.shape[0], : array.shape[1]] = array
             if area is not None:
                 padded_areas[row, : array.shape[0], : array.shape[1]] = np.nan_to_num(area)
-        mask = np.logical_not(np.isnan(padded).any(-1))
-        features = {name: np.where(mask[..., None], padded, 0.0), f"{name}_mask": mask}
+        mask = self._is_real(padded)
+        features = {name: np.where(mask[..., None], np.nan_to_num(padded), 0.0), f"{name}_mask": mask}
+        known = ~np.isnan(padded)
+        if not known[mask].all():
+            features[f"known_{name}"] = known
         if any(area is not None for area in areas):
             features["face_areas"] = np.where(mask, padded_areas, 0.0)
         return features
+
+    def _is_real(self, faces: np.ndarray) -> np.ndarray:
+        """Which faces [..., D] are there to be read [...]."""
+        return ~np.isnan(faces).any(-1)
+
+    def _subtract_medians(self, arrays: list[np.ndarray], ids: list[np.ndarray | None]) -> list[np.ndarray]:
+        """Faces less the median of the same person's over the dialogue."""
+        known = [(array, np.asarray(track)) for array, track in zip(arrays, ids, strict=True) if track is not None]
+        people = {int(person) for _, track in known for person in np.unique(track) if person >= 0}
+        medians = {}
+        for person in people:
+            faces = np.concatenate([array[track == person] for array, track in known])
+            faces = np.ma.masked_invalid(faces[self._is_real(faces)])
+            if len(faces):
+                medians[person] = np.ma.median(faces, axis=0).filled(np.nan)
+        normalised = []
+        for array, track in zip(arrays, ids, strict=True):
+            array = array.copy()
+            for person, median in medians.items() if track is not None else ():
+                array[np.asarray(track) == person] -= median
+            normalised.append(array)
+        return normalised
 
     def _checked(self, array: np.ndarray | None) -> np.ndarray:
         if array is None:
@@ -83,7 +131,7 @@ class _FaceFeatureExtractor(FeatureExtractionMixin):
         """The real faces of each frame, in front and at most `max_faces` of them."""
         if array.shape[1] <= self.max_faces:
             return array, area
-        real = ~np.isnan(array).any(-1)
+        real = self._is_real(array)
         size = np.where(real, 0.0 if area is None else np.nan_to_num(area), -1.0)
         order = np.argsort(-size, axis=1, kind="stable")[:, : self.max_faces]
         kept = np.take_along_axis(array, order[..., None], axis=1)
@@ -98,22 +146,64 @@ class AUFeatureExtractor(_FaceFeatureExtractor):
         max_faces: faces kept per frame, the largest first where their areas are known, else the first.
         person_normalization: subtract from each Action Unit its median over all frames of the dialogue that show the
             same person (`face_ids`), as in the report: people differ at rest. Faces without an id are left as they are.
+        openface_units: OpenFace's Action Units on py-feat's scale: by py-feat's name the column of OpenFace (`from`),
+            `slope` and `intercept`. Units of py-feat without a line are unknown in OpenFace's files.
     """
 
-    model_input_names = ["action_units", "action_units_mask", "face_areas"]
+    model_input_names = ["action_units", "action_units_mask", "known_action_units", "face_areas"]
     _values = "Action Units"
     _size_setting = "`num_action_units`"
 
     def __init__(
-        self, num_action_units: int = 20, max_faces: int = 4, person_normalization: bool = True, **kwargs: Any
+        self,
+        num_action_units: int = 20,
+        max_faces: int = 4,
+        person_normalization: bool = True,
+        openface_units: Mapping[str, Mapping[str, Any]] = OPENFACE_UNITS,
+        **kwargs: Any,
     ) -> None:
         super().__init__(max_faces, person_normalization, **kwargs)
         self.num_action_units = num_action_units
+        self.openface_units = {unit: dict(line) for unit, line in openface_units.items()}
 
     @property
     def size(self) -> int:
         """Action Units per face (A)."""
         return self.num_action_units
+
+    def lacking(self, offered: Sequence[str], wanted: Sequence[str]) -> list[str]:
+        """Those of the wanted Action Units that neither are offered nor have a line from one that is."""
+        return [unit for unit in wanted if self._source(unit, offered) is None]
+
+    def arrange(self, units: np.ndarray, offered: Sequence[str], wanted: Sequence[str]) -> np.ndarray:
+        """What a face backend found, in the order and on the scale that a model reads.
+
+        Args:
+            units: [..., A'] float32, NaN where unknown.
+            offered: their names; OpenFace's, such as `AU01_r`, tell its scale.
+            wanted: names of the model's Action Units.
+
+        Returns:
+            [..., A] float32, NaN where unknown.
+        """
+        arranged = np.full((*units.shape[:-1], len(wanted)), np.nan, dtype=np.float32)
+        for column, unit in enumerate(wanted):
+            source = self._source(unit, offered)
+            if source == unit:
+                arranged[..., column] = units[..., offered.index(unit)]
+            elif source is not None:
+                line, values = self.openface_units[unit], units[..., offered.index(source)]
+                arranged[..., column] = np.clip(line["slope"] * values + line["intercept"], 0, 1)
+        return arranged
+
+    def _source(self, unit: str, offered: Sequence[str]) -> str | None:
+        """The offered unit that a wanted one is made of."""
+        names = (unit, self.openface_units.get(unit, {}).get("from"))
+        return next((name for name in names if name in offered), None)
+
+    def _is_real(self, faces: np.ndarray) -> np.ndarray:
+        """Faces of which a unit is known."""
+        return ~np.isnan(faces).all(-1)
 
     def __call__(
         self,
@@ -125,14 +215,15 @@ class AUFeatureExtractor(_FaceFeatureExtractor):
         """One dialogue.
 
         Args:
-            action_units: per utterance [F, P, A], NaN where there is no face, or `None`.
+            action_units: per utterance [F, P, A], NaN where there is no face or a unit is unknown, or `None`.
             face_areas: per utterance share of the frame [F, P].
             face_ids: per utterance the track of each face through the dialogue [F, P], -1 where there is none.
             return_tensors: `np` (default) or `pt`.
 
         Returns:
             `action_units` [U, F, P, A] (0 where masked), `action_units_mask` [U, F, P] and, where any area is known,
-            `face_areas` [U, F, P]. F and P are at least 1.
+            `face_areas` [U, F, P]; where a unit of some face is unknown, `known_action_units` [U, F, P, A]. F and P are
+            at least 1.
 
         Raises:
             ValueError: for another number of Action Units, or infinite ones.
@@ -292,25 +383,6 @@ class AppearanceFeatureExtractor(_FaceFeatureExtractor):
         """Gradients and geometry (empty without)."""
         end = descriptors.shape[-1] - GEOMETRY_SIZE * self.geometry
         return descriptors[..., :end], descriptors[..., end:]
-
-
-def _subtract_medians(arrays: list[np.ndarray], ids: list[np.ndarray | None]) -> list[np.ndarray]:
-    """Faces less the median of the same person's over the dialogue."""
-    known = [(array, np.asarray(track)) for array, track in zip(arrays, ids, strict=True) if track is not None]
-    people = {int(person) for _, track in known for person in np.unique(track) if person >= 0}
-    medians = {}
-    for person in people:
-        faces = np.concatenate([array[track == person] for array, track in known])
-        faces = faces[~np.isnan(faces).any(-1)]
-        if len(faces):
-            medians[person] = np.median(faces, axis=0)
-    normalised = []
-    for array, track in zip(arrays, ids, strict=True):
-        array = array.copy()
-        for person, median in medians.items() if track is not None else ():
-            array[np.asarray(track) == person] -= median
-        normalised.append(array)
-    return normalised
 
 
 __all__ = ["AUFeatureExtractor", "AppearanceFeatureExtractor"]

@@ -14,13 +14,16 @@ from transformers.utils import can_return_tuple
 from .configuration_m2fnet import M2FNetConfig
 from .outputs_m2fnet import requested
 from .packing_m2fnet import PackedBatch
+from .spectrogram_encoders_m2fnet import spectrogram_layout
 
 MODALITIES = ("text", "audio", "visual")
 
 # What may come with utterances as rows.
-_ROWS = ("input_ids", "attention_mask", "pooling_mask", "input_values", "audio_attention_mask")
+_ROWS = ("input_ids", "attention_mask", "pooling_mask", "input_values", "input_features", "audio_attention_mask")
+# What says more about faces, and is no input alone.
+_BESIDE_FACES = ("face_areas", "known_action_units")
 # What an encoder takes in the type of its weights.
-_IN_TYPE_OF_WEIGHTS = ("input_values", "faces")
+_IN_TYPE_OF_WEIGHTS = ("input_values", "input_features", "faces")
 
 
 class ModalityInputs(TypedDict, total=False):
@@ -29,9 +32,13 @@ class ModalityInputs(TypedDict, total=False):
     Args:
         input_ids, attention_mask: tokens and which are real [B, U, T]. No real token: the utterance has no text.
         pooling_mask: the tokens of the utterance itself [B, U, T], without context; default: all real ones.
-        input_values, audio_attention_mask: sound at 16 kHz and which samples are real [B, U, S]. Tokens and sound may
-            also come with utterances as rows [B * U, ...], as the library's own call of the processor gives them.
+        input_values, audio_attention_mask: sound at 16 kHz and which samples are real [B, U, S].
+        input_features, audio_attention_mask: instead, mel spectrograms [B, U, L, M] and which frames are to be read
+            [B, U, L]. Whisper's hold a second of silence behind each piece of sound, as the processor makes them.
+            Tokens and sound may also come with utterances as rows [B * U, ...], as from the processor's library call.
         action_units, action_units_mask: [B, U, F, P, A] and which faces are real [B, U, F, P].
+        known_action_units: which units of the real faces are known [B, U, F, P, A]; default: all. A visual encoder that
+            has weights reads the faces of which all are known.
         appearance, appearance_mask: appearance features of the faces [B, U, F, P, E], likewise.
         face_areas: share of the frame [B, U, F, P]; needed for `face_pooling="area"`.
         text_features, audio_features, visual_features: cached encoder outputs [B, U, D]; they come before raw inputs of
@@ -43,9 +50,11 @@ class ModalityInputs(TypedDict, total=False):
     attention_mask: torch.Tensor | None
     pooling_mask: torch.Tensor | None
     input_values: torch.Tensor | None
+    input_features: torch.Tensor | None
     audio_attention_mask: torch.Tensor | None
     action_units: torch.Tensor | None
     action_units_mask: torch.Tensor | None
+    known_action_units: torch.Tensor | None
     appearance: torch.Tensor | None
     appearance_mask: torch.Tensor | None
     face_areas: torch.Tensor | None
@@ -134,14 +143,18 @@ class FeatureMethods:
 
     @can_return_tuple
     def get_audio_features(
-        self, input_values: torch.Tensor, audio_attention_mask: torch.Tensor | None = None, **kwargs: Any
+        self,
+        input_values: torch.Tensor | None = None,
+        audio_attention_mask: torch.Tensor | None = None,
+        input_features: torch.Tensor | None = None,
+        **kwargs: Any,
     ) -> BaseModelOutputWithPooling:
-        """Sound [B, U, S] to what the model takes as `audio_features`; see [`get_text_features`].
+        """Sound [B, U, S] or [B, U, L, M] to what the model takes as `audio_features`; see [`get_text_features`].
 
         With L positions of the encoder, `attentions` are [B, U, heads, L, L].
         """
-        inputs = {"input_values": input_values, "audio_attention_mask": audio_attention_mask}
-        return self._encoded("audio", inputs, **kwargs)
+        sound = {"input_values": input_values, "input_features": input_features}
+        return self._encoded("audio", {**sound, "audio_attention_mask": audio_attention_mask}, **kwargs)
 
     @can_return_tuple
     def get_visual_features(
@@ -151,16 +164,16 @@ class FeatureMethods:
         appearance: torch.Tensor | None = None,
         appearance_mask: torch.Tensor | None = None,
         face_areas: torch.Tensor | None = None,
+        known_action_units: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> BaseModelOutputWithPooling:
         """Faces [B, U, F, P, ...] to what the model takes as `visual_features`; see [`get_text_features`].
 
         Their encoder has one layer and no attention, so there are neither `hidden_states` nor `attentions`.
         """
-        faces = {"action_units": action_units, "action_units_mask": action_units_mask, "face_areas": face_areas}
-        return self._encoded(
-            "visual", {**faces, "appearance": appearance, "appearance_mask": appearance_mask}, **kwargs
-        )
+        units = {"action_units": action_units, "action_units_mask": action_units_mask}
+        faces = {"appearance": appearance, "appearance_mask": appearance_mask, "face_areas": face_areas}
+        return self._encoded("visual", {**units, **faces, "known_action_units": known_action_units}, **kwargs)
 
     def _encoded(
         self,
@@ -245,8 +258,8 @@ def by_dialogue(inputs: Mapping[str, Any], utterance_mask: torch.Tensor | None) 
     """Tokens and sound with utterances as rows [B * U, ...] as [B, U, ...]; without a mask they are one dialogue."""
     shape = (1, -1) if utterance_mask is None else utterance_mask.shape
     return {
-        name: values.reshape(*shape, values.shape[-1])
-        if name in _ROWS and values is not None and values.dim() == 2
+        name: values.reshape(*shape, *values.shape[1:])
+        if name in _ROWS and values is not None and values.dim() == 2 + (name == "input_features")
         else values
         for name, values in inputs.items()
     }
@@ -259,7 +272,7 @@ def batch_shape(inputs: Mapping[str, Any]) -> tuple[torch.Size, torch.device]:
         ValueError: without any input.
     """
     for name in INPUT_NAMES:
-        if inputs.get(name) is not None and name != "face_areas" and not name.endswith("_mask"):
+        if inputs.get(name) is not None and name not in _BESIDE_FACES and not name.endswith("_mask"):
             return inputs[name].shape[:2], inputs[name].device
     raise ValueError(
         "A forward pass needs one input at least, found none; give `input_ids`, `input_values`, `action_units` or "
@@ -305,15 +318,30 @@ def _read_text(inputs: Mapping[str, Any], config: M2FNetConfig) -> RawInputs | N
 
 
 def _read_audio(inputs: Mapping[str, Any], config: M2FNetConfig) -> RawInputs | None:
-    sound = inputs.get("input_values")
+    name = config.audio_input
+    sound = inputs.get(name)
     if sound is None:
+        other = "input_values" if name == "input_features" else "input_features"
+        if config.audio_config is not None and inputs.get(other) is not None:
+            raise ValueError(
+                f"The sound encoder ({config.audio_config.model_type}) reads `{name}`, found `{other}`; give the "
+                "processor the feature extractor of this encoder."
+            )
         return None
-    real = _mask(inputs.get("audio_attention_mask"), sound.shape, sound.device)
-    return RawInputs({"input_values": sound, "attention_mask": real}, real, real.any(-1), "input_values")
+    if name == "input_features" and sound.shape[3] != (width := spectrogram_layout(config.audio_config).width):
+        raise ValueError(
+            f"`input_features` must hold {width} values of a frame, found {sound.shape[3]}; give the processor the "
+            "feature extractor of the sound encoder."
+        )
+    real = _mask(inputs.get("audio_attention_mask"), sound.shape[:3], sound.device)
+    return RawInputs({name: sound, "attention_mask": real}, real, real.any(-1), name)
 
 
 def _read_faces(inputs: Mapping[str, Any], config: M2FNetConfig) -> RawInputs | None:
-    """The faces [B, U, F, P, A + E], and those that have all of it [B, U, F, P]."""
+    """The faces [B, U, F, P, A + E] and those that have all of it [B, U, F, P].
+
+    For an encoder without weights, units and which are known [B, U, F, P, 2 A] and those of which any is.
+    """
     visual = config.visual_config
     if visual is None:
         return None
@@ -327,8 +355,15 @@ def _read_faces(inputs: Mapping[str, Any], config: M2FNetConfig) -> RawInputs | 
             return None
         if values.shape[-1] != size:
             raise ValueError(f"`{name}` must hold {size} values a face (`num_{name}`), found {values.shape[-1]}.")
+        real = _mask(inputs.get(f"{name}_mask"), values.shape[:-1], values.device)
+        known = inputs.get("known_action_units") if name == "action_units" else None
+        if visual.hidden_size is None:
+            known = real.unsqueeze(-1) & _mask(known, values.shape, values.device)
+            real, values = known.any(-1), torch.cat([values.masked_fill(~known, 0.0), known.to(values.dtype)], dim=-1)
+        elif known is not None:
+            real = real & known.bool().all(-1)
         faces.append(values)
-        masks.append(_mask(inputs.get(f"{name}_mask"), values.shape[:-1], values.device))
+        masks.append(real)
     real = torch.stack(masks).all(0)
     read = {"faces": torch.cat(faces, dim=-1), "faces_mask": real}
     if inputs.get("face_areas") is not None:

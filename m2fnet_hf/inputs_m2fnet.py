@@ -111,6 +111,7 @@ class DialogueReader:
         frame_rate: float = 2.0,
         cache: str | os.PathLike[str] | bool = True,
         progress: Callable[..., Iterable[Any]] | None = None,
+        audio_track: int | None = None,
     ) -> None:
         self.model = model
         self.processor = processor
@@ -119,11 +120,13 @@ class DialogueReader:
         self.frame_rate = frame_rate
         self.cache = cache
         self.progress = progress
+        self.audio_track = audio_track
         self._reader: _RecordingReader | None = None
         self._problems: list[str] = []
 
     def __call__(self, source: Any) -> Dialogue:
         dialogue, recording = self._opened(source)
+        self._check_language(dialogue)
         if recording is None and all(utterance.video is None for utterance in dialogue):
             return dialogue
         if self._reader is None:
@@ -161,9 +164,19 @@ class DialogueReader:
         except ImportError as error:
             raise _lacking(error, f"Reading {name}") from None
         cache = open_cache(self.cache)
-        opened = open_source(source, self.asr, cache, self.progress)
+        opened = open_source(source, self.asr, cache, self.progress, self.audio_track)
         self._problems += cache.take_problems()
         return opened
+
+    def _check_language(self, dialogue: Dialogue) -> None:
+        config = self.model.config
+        if config.languages and "text" in config.modalities:
+            try:
+                from m2fnet_hf.data.language import describe_foreign
+            except ImportError:  # code from the Hub comes without
+                return
+            problem = describe_foreign([utterance.text for utterance in dialogue], config.languages)
+            self._problems += [] if problem is None else [problem]
 
     def _build_reader(self) -> _RecordingReader:
         try:
@@ -178,6 +191,7 @@ class DialogueReader:
             frame_rate=self.frame_rate,
             cache=open_cache(self.cache),
             progress=self.progress,
+            audio_track=self.audio_track,
             # A process that was forked cannot use the accelerator; the sound is then encoded with the batch.
             encode_sound=get_worker_info() is None or self.model.device.type == "cpu",
         )

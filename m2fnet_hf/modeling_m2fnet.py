@@ -17,10 +17,12 @@ from transformers.utils import can_return_tuple
 
 from .attention_m2fnet import M2FNetAttention, M2FNetCache, Tiles, in_pieces, join_pieces, tile
 from .configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
-from .encoders_m2fnet import ENCODE, M2FNetVisualEncoder, build_encoder, layer_outputs, load_encoder
+from .encoders_m2fnet import ENCODE, layer_outputs, load_encoder, modality_encoder, pooling_options
 from .features_m2fnet import INPUT_NAMES, MODALITIES, Encode, FeatureMethods, Layers, by_dialogue, real_utterances
+from .gate_m2fnet import M2FNetGate
 from .hub_m2fnet import M2FNetHubMixin
 from .losses import IGNORED, emotion_loss
+from .normalization_m2fnet import SpeakerNormalization
 from .outputs_m2fnet import M2FNetEmotionOutput, M2FNetModelOutput, requested
 from .packing_m2fnet import PackedBatch
 
@@ -66,11 +68,16 @@ class M2FNetModality(nn.Module):
     A learned vector stands in for an utterance that lacks the modality.
     """
 
-    def __init__(self, config: M2FNetConfig, feature_size: int) -> None:
+    def __init__(self, config: M2FNetConfig, modality: str) -> None:
         super().__init__()
+        size = config.feature_sizes[modality]
         # Not in the paper: encoders have scales of their own, and the positions would drown a small one.
-        self.norm = nn.LayerNorm(feature_size, eps=config.layer_norm_eps)
-        self.projection = nn.Linear(feature_size, config.hidden_size)
+        self.norm: nn.Module = nn.LayerNorm(size, eps=config.layer_norm_eps)
+        self.by_speaker = modality in (config.speaker_normalization or ())
+        if self.by_speaker:
+            self.norm = SpeakerNormalization(config, modality)
+            size = self.norm.output_size
+        self.projection = nn.Linear(size, config.hidden_size)
         self.activation = nn.GELU()
         self.absent = nn.Parameter(torch.empty(config.hidden_size))
         self.dropout = nn.Dropout(config.hidden_dropout)
@@ -107,7 +114,10 @@ class M2FNetModality(nn.Module):
         states = self.absent.expand(present.shape[0], -1)
         if features is not None:
             index = present.nonzero().squeeze(-1)
-            projected = self.activation(self.projection(self.norm(features.index_select(0, index))))
+            features = features.index_select(0, index)
+            # By speaker it was normalised before, with all of its dialogue.
+            features = features if self.by_speaker else self.norm(features)
+            projected = self.activation(self.projection(features))
             states = states.to(projected.dtype).index_copy(0, index, projected)
         return self.dropout(states + position)
 
@@ -143,25 +153,6 @@ class M2FNetFusionLayer(GradientCheckpointingLayer):
         return self.dropout(self.activation(self.merge(torch.cat(parts, dim=-1)))), *weights
 
 
-class M2FNetGate(nn.Module):
-    """Weigh the modalities of each utterance, absent ones with 0; leaves the text the room the report asks for."""
-
-    def __init__(self, config: M2FNetConfig) -> None:
-        super().__init__()
-        count = len(config.modalities)
-        self.score = nn.Linear(count * config.hidden_size, count)
-
-    def forward(
-        self, states: dict[str, torch.Tensor], present: dict[str, torch.Tensor]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Modalities [N, H], presence [N], to their sum [N, H] and its weights [N, M]."""
-        stacked = torch.stack(list(states.values()), dim=1)
-        known = torch.stack([present[modality] for modality in states], dim=1)
-        scores = self.score(stacked.flatten(1))
-        weights = scores.masked_fill(~known & known.any(-1, keepdim=True), float("-inf")).softmax(-1)
-        return (weights.unsqueeze(1) @ stacked).squeeze(1), weights
-
-
 def sinusoidal_positions(number: torch.Tensor, hidden_size: int) -> torch.Tensor:
     """Sines and cosines of each utterance's number in its dialogue (Vaswani et al., 2017, 3.5): [N] to [N, H]."""
     # 10,000 is the paper's wavelength base, not a longest dialogue.
@@ -194,6 +185,9 @@ class M2FNetPreTrainedModel(M2FNetHubMixin, PreTrainedModel):  # type: ignore[mi
             init.normal_(module.absent, std=0.02)
         elif isinstance(module, M2FNetSpeakers):
             init.normal_(module.table.weight, std=0.02)
+        elif isinstance(module, SpeakerNormalization):
+            init.zeros_(module.mean)
+            init.ones_(module.scale)
 
     def get_input_embeddings(self) -> nn.Module:
         """The text encoder's token embeddings."""
@@ -240,9 +234,7 @@ class M2FNetModel(FeatureMethods, M2FNetPreTrainedModel):  # type: ignore[misc]
                 "A model needs one modality at least, found none in its config; give a `text_config`, `audio_config` "
                 "or `visual_config`, or a feature size such as `text_feature_size`."
             )
-        self.modalities = nn.ModuleDict(
-            {modality: M2FNetModality(config, size) for modality, size in config.feature_sizes.items()}
-        )
+        self.modalities = nn.ModuleDict({modality: M2FNetModality(config, modality) for modality in config.modalities})
         self.speakers = M2FNetSpeakers(config) if config.speaker_embeddings else None
         others = config.modalities[1:]
         fusion_layers = config.num_fusion_layers if config.fusion == "attention" and others else 0
@@ -250,9 +242,9 @@ class M2FNetModel(FeatureMethods, M2FNetPreTrainedModel):  # type: ignore[misc]
         self.gate = M2FNetGate(config) if config.fusion == "gated" else None
         for number, attention in enumerate(part for part in self.modules() if isinstance(part, M2FNetAttention)):
             attention.number = number
-        self.text_encoder = None if config.text_config is None else build_encoder(config.text_config)
-        self.audio_encoder = None if config.audio_config is None else build_encoder(config.audio_config)
-        self.visual_encoder = None if config.visual_config is None else M2FNetVisualEncoder(config.visual_config)
+        self.text_encoder = modality_encoder(config, "text")
+        self.audio_encoder = modality_encoder(config, "audio")
+        self.visual_encoder = modality_encoder(config, "visual")
         self.post_init()
         self.freeze_encoders()
 
@@ -281,11 +273,12 @@ class M2FNetModel(FeatureMethods, M2FNetPreTrainedModel):  # type: ignore[misc]
         return getattr(self, f"{modality}_encoder")
 
     def encoder(self, modality: str) -> Encode | None:
-        encoder, blocks = self._encoder(modality), self.config.num_blocks
-        return None if encoder is None else lambda values: ENCODE[modality](encoder, **values, num_blocks=blocks)
+        encoder, options = self._encoder(modality), pooling_options(self.config, modality)
+        return None if encoder is None else lambda values: ENCODE[modality](encoder, **values, **options)
 
     def layers(self, modality: str, values: dict[str, torch.Tensor], output_attentions: bool) -> Layers:
-        return layer_outputs(self._encoder(modality), values, self.config.num_blocks, output_attentions)
+        options = pooling_options(self.config, modality)
+        return layer_outputs(self._encoder(modality), values, output_attentions, **options)
 
     @can_return_tuple
     def forward(
@@ -305,7 +298,8 @@ class M2FNetModel(FeatureMethods, M2FNetPreTrainedModel):  # type: ignore[misc]
             input_ids, kwargs: [`ModalityInputs`], any mixture of raw inputs and cached features, and what the attention
                 implementation takes.
             utterance_mask: real utterances [B, U]; default: all.
-            speaker_ids: speaker's index within the dialogue [B, U], -1 where unknown; used with `speaker_embeddings`.
+            speaker_ids: speaker's index within the dialogue [B, U], -1 where unknown; used with `speaker_embeddings`
+                and `speaker_normalization`.
             cache: the earlier utterances of the one dialogue that is given, which these continue. Causal models only.
 
         Raises:
@@ -313,10 +307,9 @@ class M2FNetModel(FeatureMethods, M2FNetPreTrainedModel):  # type: ignore[misc]
                 for a cache with a model that is not causal or with several dialogues.
         """
         given = {"input_ids": input_ids, **{name: kwargs.pop(name) for name in INPUT_NAMES & kwargs.keys()}}
-        inputs = by_dialogue(given, utterance_mask)
         wants_attentions = self.config.output_attentions if output_attentions is None else output_attentions
         wants_states = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
-        inputs = by_dialogue(inputs, utterance_mask)
+        inputs = by_dialogue(given, utterance_mask)
         utterance_mask = real_utterances(utterance_mask, inputs)
         self._check_cache(cache, utterance_mask.shape[0])
         batch = PackedBatch(utterance_mask)
@@ -329,11 +322,16 @@ class M2FNetModel(FeatureMethods, M2FNetPreTrainedModel):  # type: ignore[misc]
         # Weights are computed by the eager implementation, whatever the model runs on otherwise.
         implementation = "eager" if wants_attentions else self.config._attn_implementation
         tiles = tile(batch, self.config, implementation, cache, in_one_piece=bool(wants_attentions))
+        speakers = torch.full_like(utterance_mask, -1, dtype=torch.long) if speaker_ids is None else speaker_ids
         position = self._positions(batch, speaker_ids, 0 if cache is None else cache.past_length)
         kwargs |= {"cache": cache, "output_attentions": bool(wants_attentions)}
         states, histories, attentions = {}, {}, {}
         for modality, branch in self.modalities.items():
             values = features[modality]
+            if branch.by_speaker and values is not None:
+                normalize: Any = branch.norm
+                past = None if cache is None else cache.speakers[modality]
+                values = normalize(values, present[modality], speakers, past)
             packed = None if values is None else batch.pack(values)
             states[modality], histories[modality], attentions[modality] = branch(
                 packed, known[modality], position, batch, tiles, bool(wants_states), **kwargs
@@ -452,10 +450,10 @@ class M2FNetForEmotionClassification(M2FNetPreTrainedModel):
         encoders = {}
         for modality, (name, overrides) in sources.items():
             if isinstance(name, str):
-                encoders[modality] = load_encoder(name, overrides, dtype=dtype)
+                final_norm = config.get(f"{modality}_final_norm", True)
+                encoders[modality] = load_encoder(name, overrides, final_norm, dtype=dtype)
                 configs[f"{modality}_config"] = encoders[modality].config
-        model: Any = cls(M2FNetConfig(**{**configs, **config}))
-        model.to(dtype)
+        model: Any = cls(M2FNetConfig(**{**configs, **config})).to(dtype)  # type: ignore[arg-type]  # a wrapped method
         for modality, encoder in encoders.items():
             setattr(model.model, f"{modality}_encoder", encoder.train(model.training))
         model.model.freeze_encoders()

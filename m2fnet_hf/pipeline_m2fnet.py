@@ -13,6 +13,7 @@ from transformers import Pipeline, pipeline
 from .dialogue_m2fnet import MODALITIES, Dialogue, EmotionPrediction, TrackedFace, Utterance
 from .hub_m2fnet import M2FNetHubMixin
 from .inputs_m2fnet import DialogueReader, RecordingSource, Source, UtteranceFields, is_one_dialogue, with_transcript
+from .modality_scores_m2fnet import encode_once, given_modalities, keep
 from .processing_m2fnet import M2FNetProcessor, check_causal
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 NOT_GIVEN = {"text": "no words were given", "audio": "no sound was given", "visual": "no faces were given"}
 WITHHELD = "withheld by `modalities`"
 # The options of each step.
-READING = ("asr", "faces", "frame_rate", "modalities", "cache", "progress", "on_problem")
-FORWARD = ("return_attentions",)
+READING = ("asr", "faces", "frame_rate", "audio_track", "modalities", "cache", "progress", "on_problem")
+FORWARD = ("return_attentions", "return_modalities")
 SHOWING = ("top_k", "return_faces")
 
 
@@ -33,6 +34,7 @@ class PipelineOptions(TypedDict, total=False):
     asr: "str | os.PathLike[str] | Pipeline | None"
     faces: Any
     frame_rate: float
+    audio_track: int | None
     modalities: Sequence[str] | None
     cache: str | os.PathLike[str] | bool
     progress: Callable[..., Iterable[Any]] | None
@@ -41,6 +43,7 @@ class PipelineOptions(TypedDict, total=False):
     num_workers: int | None
     top_k: int | None
     return_attentions: bool
+    return_modalities: bool
     return_faces: bool
 
 
@@ -74,6 +77,7 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
         faces: what finds the faces: `pyfeat`, `pyfeat-v2`, `opencv`, another registered backend or its object, a csv or
             npz file of faces, or `none`. Default: the one that the model was trained with.
         frame_rate: frames of each second of an utterance in which faces are looked for. Default: 2.
+        audio_track: which sound track of a recording, from 1. Default: the first that is not digital silence.
         modalities: those of `text`, `audio` and `visual` that the model may use; the others are withheld, as if absent.
             Default: all that it reads.
         cache: folder that keeps what was measured of recordings, so that a second run is fast and a killed one goes on;
@@ -84,6 +88,10 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
         return_attentions: also give `attentions`: by modality, how much the utterance's text attends to the sound
             (`audio`) and the faces (`visual`) of each utterance of the dialogue, the mean over fusion modules and
             heads; with gated fusion `weights`, by modality.
+        return_modalities: also give `modality_scores`: `alone`, by modality the probabilities from this one, with the
+            others withheld from the whole dialogue, and `without`, those with this one withheld. Of the modalities that
+            the utterance has, and in `without` only where it has others. What was encoded is used again, so it costs
+            little.
         return_faces: also give `faces`, a list of `time` (seconds), `track` (person) and `box` (left, top, right,
             bottom as shares of the frame).
         progress: wraps the pass over a recording, as `rich.progress.track` does.
@@ -175,6 +183,8 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
             raise ValueError(f"`top_k` must be at least 1, found {given['top_k']}.")
         if not given.get("frame_rate", 1) > 0:
             raise ValueError(f"`frame_rate` must be above 0 frames per second, found {given['frame_rate']}.")
+        if (given.get("audio_track") or 1) < 1:
+            raise ValueError(f"`audio_track` must be a track's number, from 1 on, found {given['audio_track']}.")
         if given.get("modalities") is not None:
             _check_modalities(given["modalities"], self.model.config.modalities)
         # What is not given stays out, because the library puts it in the place of what the pipeline was made with.
@@ -227,15 +237,42 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
             "problems": reader.take_problems(),
         }
 
-    def _forward(self, batch: dict[str, Any], return_attentions: bool = False) -> dict[str, Any]:
-        output = self.model(**batch["tensors"], output_attentions=return_attentions)
+    def _forward(
+        self, batch: dict[str, Any], return_attentions: bool = False, return_modalities: bool = False
+    ) -> dict[str, Any]:
+        tensors, by_modality = batch["tensors"], None
+        if return_modalities:
+            tensors = encode_once(self.model, tensors)
+            by_modality = self._by_modality(tensors)
+        output = self.model(**tensors, output_attentions=return_attentions)
         return {
             "utterances": batch["utterances"],
             "modalities": batch["modalities"],
-            "probabilities": (output.logits.float() / self.model.config.softmax_temperature).softmax(-1),
+            "probabilities": self._probabilities(output),
+            "by_modality": by_modality,
             "modality_mask": output.modality_mask,
             "attentions": _attentions(output) if return_attentions else None,
             "weights": output.modality_weights if return_attentions else None,
+        }
+
+    def _probabilities(self, output: "M2FNetEmotionOutput") -> torch.Tensor:
+        """[B, U, C]."""
+        assert output.logits is not None
+        return (output.logits.float() / self.model.config.softmax_temperature).softmax(-1)
+
+    def _by_modality(self, encoded: dict[str, Any]) -> dict[str, dict[str, torch.Tensor]]:
+        """Probabilities [B, U, C] with each modality alone and with each withheld."""
+        given = given_modalities(encoded)
+        subsets: dict[str, dict[str, tuple[str, ...]]] = {
+            "alone": {modality: (modality,) for modality in given},
+            "without": {modality: tuple(other for other in given if other != modality) for modality in given},
+        }
+        found = {
+            kept: self._probabilities(self.model(**keep(encoded, kept)))
+            for kept in {kept for kind in subsets.values() for kept in kind.values() if kept}
+        }
+        return {
+            kind: {modality: found[kept] for modality, kept in each.items() if kept} for kind, each in subsets.items()
         }
 
     def postprocess(
@@ -253,9 +290,8 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
     def _prediction(
         self, output: dict[str, Any], b: int, u: int, utterance: Utterance, top_k: int | None
     ) -> EmotionPrediction:
-        config, probabilities = self.model.config, output["probabilities"][b, u]
-        order = probabilities.argsort(descending=True).tolist()[:top_k]
-        scores = {config.label_names[index]: probabilities[index].item() for index in order}
+        config = self.model.config
+        scores = self._scores(output["probabilities"][b, u], top_k)
         label = next(iter(scores))
         used = [name for name, used in zip(MODALITIES, output["modality_mask"][b, u].tolist(), strict=True) if used]
         withheld = {name: WITHHELD for name in config.modalities if name not in output["modalities"]}
@@ -278,7 +314,21 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
             }
         if output["weights"] is not None:
             prediction["weights"] = dict(zip(config.modalities, output["weights"][b, u].tolist(), strict=True))
+        if output["by_modality"] is not None:
+            alone, without = (
+                {name: self._scores(found[b, u], top_k) for name, found in output["by_modality"][kind].items()}
+                for kind in ("alone", "without")
+            )
+            prediction["modality_scores"] = {
+                "alone": {name: alone[name] for name in used},
+                "without": {name: without[name] for name in used if len(used) > 1},
+            }
         return prediction
+
+    def _scores(self, probabilities: torch.Tensor, top_k: int | None) -> dict[str, float]:
+        """Probabilities [C] by label, highest first."""
+        order = probabilities.argsort(descending=True).tolist()[:top_k]
+        return {self.model.config.label_names[index]: probabilities[index].item() for index in order}
 
     def save_pretrained(self, save_directory: str | os.PathLike, **kwargs: Any) -> None:
         """Save model and processor, and no code: the library would ask for `trust_remote_code` from then on."""

@@ -14,6 +14,7 @@ from transformers import (
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
     ProcessorMixin,
+    SequenceFeatureExtractor,
     Wav2Vec2FeatureExtractor,
 )
 from transformers.processing_utils import ProcessingKwargs
@@ -23,14 +24,16 @@ from .context_m2fnet import CONTEXTS_WITH_FUTURE, ContextSettings, TextContext
 from .dialogue_m2fnet import FEATURES, MODALITIES, Dialogue, Utterance, as_dialogues
 from .feature_extraction_m2fnet import AppearanceFeatureExtractor, AUFeatureExtractor
 from .hub_m2fnet import M2FNetHubMixin, upload_settings
+from .spectrogram_m2fnet import log_mel, reads_spectrograms
 
 # 25 ms at 16 kHz, one frame of Wav2Vec2: shorter sound is padded to it.
 SHORTEST_SOUND = 400
 # Every tensor that a call may return.
 TEXT_TENSORS = ("input_ids", "attention_mask", "pooling_mask")
-AUDIO_TENSORS = ("input_values", "audio_attention_mask")
+AUDIO_TENSORS = ("input_values", "input_features", "audio_attention_mask")
 DIALOGUE_TENSORS = ("utterance_mask", "speaker_ids")
-FACE_TENSORS = ("action_units", "action_units_mask", "appearance", "appearance_mask", "face_areas")
+UNIT_TENSORS = ("action_units", "action_units_mask", "known_action_units")
+FACE_TENSORS = (*UNIT_TENSORS, "appearance", "appearance_mask", "face_areas")
 TENSORS = (
     *(*TEXT_TENSORS, *AUDIO_TENSORS, *FACE_TENSORS, *DIALOGUE_TENSORS),
     *(name for feature in FEATURES for name in (feature, f"{feature}_mask")),
@@ -88,7 +91,9 @@ class M2FNetProcessor(ProcessorMixin, M2FNetHubMixin):
 
     Args:
         tokenizer: of the text encoder. Default: one without words, for a model that reads none.
-        feature_extractor: of the sound encoder. Default: 16 kHz mono, zero mean and unit variance.
+        feature_extractor: of the sound encoder: of samples, or a `WhisperFeatureExtractor`, `ASTFeatureExtractor` or
+            `SeamlessM4TFeatureExtractor` (Wav2Vec2-BERT's) for mel spectrograms. Default: 16 kHz mono, zero mean and
+            unit variance.
         au_feature_extractor: [`AUFeatureExtractor`], or its settings.
         appearance_feature_extractor: [`AppearanceFeatureExtractor`], or its settings, for a model that reads the faces'
             appearance.
@@ -109,7 +114,7 @@ class M2FNetProcessor(ProcessorMixin, M2FNetHubMixin):
     def __init__(
         self,
         tokenizer: PreTrainedTokenizerBase | None = None,
-        feature_extractor: Wav2Vec2FeatureExtractor | None = None,
+        feature_extractor: SequenceFeatureExtractor | None = None,
         au_feature_extractor: AUFeatureExtractor | dict[str, Any] | None = None,
         appearance_feature_extractor: AppearanceFeatureExtractor | dict[str, Any] | None = None,
         context: str = "none",
@@ -162,7 +167,8 @@ class M2FNetProcessor(ProcessorMixin, M2FNetHubMixin):
     @property
     def model_input_names(self) -> list[str]:
         """The tensors of text and sound, which the library's own call returns."""
-        return [*TEXT_TENSORS, *AUDIO_TENSORS, *DIALOGUE_TENSORS]
+        unused = "input_values" if reads_spectrograms(self.feature_extractor) else "input_features"
+        return [name for name in (*TEXT_TENSORS, *AUDIO_TENSORS, *DIALOGUE_TENSORS) if name != unused]
 
     def __call__(
         self,
@@ -280,18 +286,23 @@ class M2FNetProcessor(ProcessorMixin, M2FNetHubMixin):
 
     def _audio(self, batch: list[Dialogue]) -> dict[str, np.ndarray]:
         target = self.feature_extractor.sampling_rate
-        values = [[self._sound(utterance, target) for utterance in dialogue] for dialogue in batch]
+        sounds = [[self._sound(utterance, target) for utterance in dialogue] for dialogue in batch]
+        empty = next(sound[:0] for row in sounds for sound in row if sound is not None)
+        values = [[empty if sound is None else sound for sound in row] for row in sounds]
         padded = _pad_nested(values, fill=0.0)
         lengths = np.array([[len(row[u]) if u < len(row) else 0 for u in range(padded.shape[1])] for row in values])
-        return {"input_values": padded, "audio_attention_mask": np.arange(padded.shape[2]) < lengths[..., None]}
+        name = "input_features" if reads_spectrograms(self.feature_extractor) else "input_values"
+        return {name: padded, "audio_attention_mask": np.arange(padded.shape[2]) < lengths[..., None]}
 
-    def _sound(self, utterance: Utterance, target: int) -> np.ndarray:
-        """The utterance's sound as the encoder reads it, at least one of its frames long; empty without."""
+    def _sound(self, utterance: Utterance, target: int) -> np.ndarray | None:
+        """The utterance's sound as the encoder reads it, at least one of its frames long; `None` without."""
         if utterance.audio is None:
-            return np.empty(0, dtype=np.float32)
+            return None
         sound = np.asarray(utterance.audio, dtype=np.float32)
         if utterance.sampling_rate is not None and utterance.sampling_rate != target:
             sound = _resample(sound, int(utterance.sampling_rate), target)
+        if reads_spectrograms(self.feature_extractor):
+            return log_mel(self.feature_extractor, sound)
         sound = np.pad(sound, (0, max(0, SHORTEST_SOUND - len(sound))))
         return self.feature_extractor(sound, sampling_rate=target, return_tensors="np")["input_values"][0]
 
@@ -314,6 +325,9 @@ class M2FNetProcessor(ProcessorMixin, M2FNetHubMixin):
             if any("face_areas" in one for one in each):
                 for one in each:
                     one.setdefault("face_areas", np.ones(one[f"{name}_mask"].shape, dtype=np.float32))
+            if any(f"known_{name}" in one for one in each):
+                for one in each:
+                    one.setdefault(f"known_{name}", np.ones(one[name].shape, dtype=bool))
             features |= {key: _pad([one[key] for one in each]) for key in each[0]}
         return features
 
@@ -374,8 +388,10 @@ def _with_rate(source: Any, rate: int | None) -> Any:
 
 
 def _longer(array: np.ndarray, length: int, fill: Any) -> np.ndarray:
-    """[U, T] with `length` columns at least."""
-    return np.pad(array, ((0, 0), (0, max(0, length - array.shape[1]))), constant_values=fill)
+    """[U, T, ...] with `length` columns at least."""
+    return np.pad(
+        array, [(0, 0), (0, max(0, length - array.shape[1])), *[(0, 0)] * (array.ndim - 2)], constant_values=fill
+    )
 
 
 def _wordless_tokenizer() -> PreTrainedTokenizerBase:
@@ -407,7 +423,7 @@ def _resample(sound: np.ndarray, rate: int, target: int) -> np.ndarray:
             f"The model reads sound at {target} Hz, found {rate} Hz; resample it, or `pip install av` to have it done."
         ) from None
     resampler = av.AudioResampler(format="flt", layout="mono", rate=target)
-    frame = av.AudioFrame.from_ndarray(sound[None], format="flt", layout="mono")
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound[None]), format="flt", layout="mono")
     frame.sample_rate = rate
     frames = [*resampler.resample(frame), *resampler.resample(None)]
     return np.concatenate([frame.to_ndarray()[0] for frame in frames]).astype(np.float32)
@@ -423,9 +439,10 @@ def _pad(arrays: Sequence[np.ndarray], fill: Any = 0) -> np.ndarray:
 
 
 def _pad_nested(rows: Sequence[Sequence[np.ndarray]], fill: Any) -> np.ndarray:
-    """[B][U] vectors to [B, U, longest]; at least one column, so that a shape is never empty."""
+    """[B][U] arrays [L, ...] to [B, U, longest, ...]; at least one column, so that a shape is never empty."""
     longest = max([1, *(len(vector) for row in rows for vector in row)])
-    padded = np.full((len(rows), max(map(len, rows)), longest), fill, dtype=rows[0][0].dtype)
+    first = rows[0][0]
+    padded = np.full((len(rows), max(map(len, rows)), longest, *first.shape[1:]), fill, dtype=first.dtype)
     for b, row in enumerate(rows):
         for u, vector in enumerate(row):
             padded[b, u, : len(vector)] = vector

@@ -19,6 +19,13 @@ MELD_ROWS = (
     '2,Never again.,Ben,anger,negative,0,2,1,1,"00:00:02,000","00:00:03,000"',
     '3,Fine.,Ann,neutral,neutral,1,0,1,1,"00:00:02,000","00:00:03,000"',
 )
+RUN = (
+    "model:\n"
+    "  text_config: {model_type: bert, vocab_size: 400, hidden_size: 16, num_hidden_layers: 1,"
+    " num_attention_heads: 2, intermediate_size: 24}\n"
+    "  hidden_size: 16\n  num_hidden_layers: 1\n  num_attention_heads: 2\n  intermediate_size: 24\n"
+    "training: {num_train_epochs: 9, bf16: true, disable_tqdm: true, save_strategy: no}\n"
+)
 
 
 @pytest.fixture
@@ -114,6 +121,33 @@ def test_an_unknown_preset_lists_those_that_there_are(capsys: pytest.CaptureFixt
     assert message.endswith("found melt-mini\n")
 
 
+def test_an_ablation_is_drawn_on_request(meld: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    run, grid = tmp_path / "run.yaml", tmp_path / "grid.yaml"
+    tiny.tokenizer().save_pretrained(tmp_path / "tokenizer")
+    run.write_text(RUN.replace("save_strategy: no", "save_strategy: epoch"))
+    grid.write_text("fusion:\n  - {model.hidden_dropout: 0.1}\n")
+    settings = [f"processor.tokenizer={tmp_path / 'tokenizer'}", "training.num_train_epochs=1"]
+    words = [
+        "ablate",
+        run,
+        *settings,
+        "--meld",
+        meld,
+        "--grid",
+        grid,
+        "--seeds",
+        1,
+        "--output",
+        tmp_path / "out",
+        "--figures",
+    ]
+    assert main([str(word) for word in words]) == 0
+    assert (tmp_path / "out" / "ablation.png").read_bytes().startswith(b"\x89PNG")
+    written = ", ".join(str(tmp_path / "out" / f"ablation.{kind}") for kind in ("json", "png"))
+    assert f"Written to {written}\n" in capsys.readouterr().out
+
+
 def test_the_app_needs_its_extra(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gradio", None)
     for name in [name for name in sys.modules if name.startswith("m2fnet_hf.app")]:
@@ -124,13 +158,7 @@ def test_the_app_needs_its_extra(capsys: pytest.CaptureFixture[str], monkeypatch
 def test_train_then_evaluate(capsys: pytest.CaptureFixture[str], meld: Path, tmp_path: Path) -> None:
     tiny.tokenizer().save_pretrained(tmp_path / "tokenizer")
     config, output = tmp_path / "run.yaml", tmp_path / "runs"
-    config.write_text(
-        "model:\n"
-        "  text_config: {model_type: bert, vocab_size: 400, hidden_size: 16, num_hidden_layers: 1,"
-        " num_attention_heads: 2, intermediate_size: 24}\n"
-        "  hidden_size: 16\n  num_hidden_layers: 1\n  num_attention_heads: 2\n  intermediate_size: 24\n"
-        "training: {num_train_epochs: 9, bf16: true, disable_tqdm: true, save_strategy: no}\n"
-    )
+    config.write_text(RUN)
     arguments = [config, "processor.speaker_prefix=index", "--meld", meld, "--output", output]
     overrides = [f"processor.tokenizer={tmp_path / 'tokenizer'}", "training.num_train_epochs=1"]
     assert main([str(argument) for argument in ("train", *arguments, *overrides)]) == 0

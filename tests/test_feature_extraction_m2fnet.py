@@ -77,6 +77,47 @@ def test_bad_arrays_are_refused(units: np.ndarray, message: str) -> None:
         AUFeatureExtractor(num_action_units=2)([units])
 
 
+def test_a_unit_that_is_unknown_masks_itself_and_not_the_face() -> None:
+    units = np.array([[[1.0, NAN, 3.0], [NAN, NAN, NAN]], [[4.0, 5.0, 6.0], [NAN, 8.0, NAN]]])
+    extractor = AUFeatureExtractor(3, person_normalization=False)
+    output = extractor([units, None])
+    assert output["action_units_mask"][0].tolist() == [[True, False], [True, True]]
+    known = output["known_action_units"]
+    assert known[0].tolist() == (~np.isnan(units)).tolist()
+    assert output["action_units"][0].tolist() == np.nan_to_num(units).tolist()
+    assert "known_action_units" not in extractor([units[1:, :1]])
+    dialogues = [[{"action_units": units}], [{"action_units": units[1:, :1]}]]
+    both = M2FNetProcessor(au_feature_extractor=extractor)(dialogues)
+    assert both["known_action_units"].shape == both["action_units"].shape
+    assert both["known_action_units"][1, 0, 0, 0].all()
+
+
+def test_a_resting_face_is_of_what_is_known() -> None:
+    units = np.array([[[1.0, NAN]], [[3.0, 5.0]], [[8.0, 7.0]]])
+    output = AUFeatureExtractor(2)([units], face_ids=[np.zeros((3, 1), dtype=int)])
+    assert output["action_units"][0, :, 0].tolist() == [[-2.0, 0.0], [0.0, -1.0], [5.0, 1.0]]
+    assert output["known_action_units"][0, :, 0].tolist() == [[True, False], [True, True], [True, True]]
+
+
+def test_units_are_arranged_by_name_and_openfaces_are_put_on_py_feats_scale(tmp_path: Path) -> None:
+    lines = {"AU01": {"from": "AU01_r", "slope": 0.5, "intercept": 0.25}}
+    extractor = AUFeatureExtractor(3, openface_units=lines)
+    wanted = ["AU02", "AU01", "AU11"]
+    offered = ["AU01_r", "AU02_r"]
+    assert extractor.lacking(offered, wanted) == ["AU02", "AU11"]
+    openface = extractor.arrange(np.array([[[1.0, 4.0], [5.0, 1.0], [NAN, 1.0]]], np.float32), offered, wanted)
+    np.testing.assert_array_equal(openface, [[[NAN, 0.75, NAN], [NAN, 1.0, NAN], [NAN, NAN, NAN]]])
+    assert extractor.lacking(["AU11", "AU01", "AU04"], wanted) == ["AU02"]
+    pyfeat = extractor.arrange(np.array([[0.1, 3.0, 0.3]], np.float32), ["AU11", "AU01", "AU04"], wanted)
+    np.testing.assert_allclose(pyfeat, [[NAN, 3.0, 0.1]], rtol=1e-6)
+    own = extractor.arrange(np.array([[4.0, 2.0]], np.float32), offered, offered[::-1])
+    assert own.tolist() == [[2.0, 4.0]], "a model of OpenFace's units reads them as they are"
+    M2FNetProcessor(au_feature_extractor=extractor).save_pretrained(tmp_path)
+    loaded = M2FNetProcessor.from_pretrained(tmp_path).au_feature_extractor
+    assert loaded.openface_units == lines
+    assert AUFeatureExtractor().openface_units["AU43"] == {"from": "AU45_r", "slope": 0.2847, "intercept": -0.0172}
+
+
 def test_components_keep_what_varies_the_most_first() -> None:
     faces = described(500)
     reduced = AppearanceFeatureExtractor(3).fit(faces).project(faces)

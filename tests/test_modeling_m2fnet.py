@@ -15,8 +15,9 @@ from m2fnet_hf import M2FNetConfig, M2FNetForEmotionClassification, M2FNetModel,
 from m2fnet_hf import attention_m2fnet as attention
 from m2fnet_hf import encoders_m2fnet as encoders
 from m2fnet_hf.attention_m2fnet import M2FNetCache, tile
-from m2fnet_hf.encoders_m2fnet import M2FNetVisualEncoder, block_pool, build_encoder, encode_text
+from m2fnet_hf.encoders_m2fnet import M2FNetVisualEncoder, build_encoder, encode_text
 from m2fnet_hf.packing_m2fnet import LEAST_FILL, PackedBatch, micro_batches
+from m2fnet_hf.pooling_m2fnet import block_pool
 
 EXACT = 1e-5
 
@@ -713,6 +714,38 @@ def test_encoders_come_from_their_own_checkpoints(tmp_path: Path) -> None:
     again = M2FNetForEmotionClassification.from_pretrained(tmp_path / "whole")
     inputs = tiny.inputs([2])
     assert torch.equal(logits(again, inputs), logits(model.eval(), inputs))
+
+
+@pytest.mark.parametrize("mask_time_length", [2, 100])
+def test_every_weight_of_trained_encoders_gets_a_gradient(mask_time_length: int) -> None:
+    """Also what SpecAugment puts in place of masked frames, where sound is too short to be masked."""
+    audio = tiny.audio_config("layer")
+    audio.update({"apply_spec_augment": True, "mask_time_length": mask_time_length})
+    trained = {"freeze_text_encoder": False, "freeze_audio_encoder": False, "audio_config": audio}
+    model = M2FNetForEmotionClassification(tiny.config("bert", None, **trained)).train()
+    model(**tiny.inputs([4, 4, 4])).loss.backward()
+    assert [name for name, weight in model.named_parameters() if weight.grad is None] == []
+
+
+@pytest.mark.parametrize("pooling", ["learned", "area", "concat"])
+def test_the_visual_encoder_shows_its_states_on_request(pooling: str) -> None:
+    config = M2FNetVisualConfig(num_action_units=tiny.ACTION_UNITS, hidden_size=8, face_pooling=pooling, max_faces=2)
+    encoder = M2FNetVisualEncoder(config).eval()
+    faces, areas, mask = torch.rand(4, 3, 2, 5), torch.rand(4, 3, 2), torch.rand(4, 3, 2) > 0.4
+    silent = encoder(faces, mask, areas)
+    assert silent.hidden_states is None
+    output = encoder(faces, mask, areas, output_hidden_states=True)
+    before, after = output.hidden_states
+    assert torch.equal(output.last_hidden_state, silent.last_hidden_state)
+    assert after is output.last_hidden_state
+    shown = mask.any(-1)
+    torch.testing.assert_close(before[shown], encoder.activation(encoder.face(faces))[shown])
+    before.retain_grad()
+    after.sum().backward()
+    assert before.grad.any()
+    config.output_hidden_states = True
+    assert len(encoder(faces, mask, areas).hidden_states) == 2
+    assert encoder(faces, mask, areas, output_hidden_states=False).hidden_states is None
 
 
 @pytest.mark.parametrize("pooling", ["learned", "area", "concat"])

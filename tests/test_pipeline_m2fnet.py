@@ -3,6 +3,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import tiny
@@ -133,6 +134,35 @@ def test_what_is_withheld_is_as_if_absent(pipe: MultimodalEmotionPipeline, kept:
     for answer in answers:
         assert answer["modalities"] == list(kept)
         assert answer["missing"] == {name: "withheld by `modalities`" for name in fields if name not in kept}
+
+
+def test_each_modality_is_heard_alone_and_withheld(pipe: MultimodalEmotionPipeline) -> None:
+    dialogue = [*tiny.dialogue(4)]
+    dialogue[1] = dialogue[1].replace(audio=None, sampling_rate=None)
+    dialogue[2] = dialogue[2].replace(audio=None, sampling_rate=None, action_units=None)
+    answers = pipe([dialogue, tiny.dialogue(2, seed=5)], return_modalities=True, batch_size=2)[0]
+    plain = pipe(dialogue)
+    every = ("text", "audio", "visual")
+    subsets = {"alone": {name: [name] for name in every}}
+    subsets["without"] = {name: [other for other in every if other != name] for name in every}
+    for kind, kept in subsets.items():
+        expected = {name: pipe(dialogue, modalities=rest) for name, rest in kept.items()}
+        for u, answer in enumerate(answers):
+            assert scores([answer])[0] == pytest.approx(scores(plain)[u], abs=1e-6)
+            found = answer["modality_scores"][kind]
+            assert list(found) == (answer["modalities"] if kind == "alone" or len(answer["modalities"]) > 1 else [])
+            for name, by_label in found.items():
+                assert by_label == pytest.approx(expected[name][u]["scores"], abs=1e-6)
+                assert list(by_label.values()) == sorted(by_label.values(), reverse=True)
+    assert all("modality_scores" not in answer for answer in plain)
+
+
+def test_what_was_encoded_is_used_again(pipe: MultimodalEmotionPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = mock.Mock(wraps=pipe.model.model.audio_encoder.forward)
+    monkeypatch.setattr(pipe.model.model.audio_encoder, "forward", encoded)
+    (answer,) = pipe(tiny.dialogue(1), return_modalities=True, top_k=2, modalities=["text", "audio"])
+    assert encoded.call_count == 1
+    assert {name: len(found) for name, found in answer["modality_scores"]["alone"].items()} == {"text": 2, "audio": 2}
 
 
 @pytest.mark.parametrize("wrong", [(), "text", ["text", "smell"]])

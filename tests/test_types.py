@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from m2fnet_hf import Dialogue, EmotionPrediction, EmotionStream, M2FNetProcessor, MultimodalEmotionPipeline
-from m2fnet_hf import TrackedFace
+from m2fnet_hf import ModalityScores, TrackedFace
 
 pipe = MultimodalEmotionPipeline.from_pretrained(device="cpu")
 one: list[EmotionPrediction] = pipe("talk.mp4", transcript="talk.srt", return_faces=True)
@@ -27,6 +27,8 @@ streamed: Iterator[list[EmotionPrediction]] = pipe(one for one in ["You came!", 
 label: str = one[0]["label"]
 score: float = one[0]["scores"]["joy"]
 faces: list[TrackedFace] = one[0].get("faces", [])
+scores: ModalityScores = pipe("You came!", return_modalities=True)[0]["modality_scores"]
+alone: float = scores["alone"]["text"]["joy"]
 processor: M2FNetProcessor = pipe.processor
 names: list[str] = pipe.model.config.label_names
 answer: EmotionPrediction = EmotionStream(pipe).add({"text": "Hi."})

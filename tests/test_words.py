@@ -12,6 +12,7 @@ FOLDERS = ("m2fnet_hf", "research", "examples", "benchmarks", "docs", ".github")
 
 RETIRED = {
     r"\bObserver\b|\bobservers?\b|\bobserver_for\b|\bObservedDialogues\b": "RecordingReader, build_reader",
+    r"\bobserve[ds]?\b|\bannotate_video\b": "read, annotate_recording",
     r"\bsenses?\b": "modalities",
     r"\bwatch(?:es|ed|ing)?\b|\bWatcher\b": "StreamingReader",
     r"\beyes\b|\bears\b": "face_batches, audio_batches",

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import gradio as gr
+from transformers import Pipeline
 
 from ..data.transcripts import read_transcript
 from ..dialogue_m2fnet import Dialogue, Utterance
@@ -45,7 +46,7 @@ class Handlers:
         pipe: MultimodalEmotionPipeline,
         model: str,
         folder: str,
-        asr: Any = None,
+        asr: Pipeline | None = None,
         faces: str | None = None,
         license: str | None = None,
     ) -> None:
@@ -68,24 +69,23 @@ class Handlers:
         """The timeline, the modalities, the reports, the table's rows and the visitor's folder."""
         with answered():
             with remarks() as said:
-                observed = self._read(recording, transcript, rows, progress, said)
-                answers: Any = self.pipe(observed, return_attentions=True)
-                withheld = self._withheld(observed)
+                utterances = self._read(recording, transcript, rows, progress, said)
+                answers: Any = self.pipe(utterances, return_attentions=True, return_modalities=True)
             source = Path(recording or transcript or "conversation")
             result = build_result(answers, self.pipe.model.config, self.model, source.name, said, self.license)
             visitor, folder = self._new_folder(visitor)
             with remarks() as left_out:
-                reports = write_reports(result, folder, source.stem, video=recording)
+                reports = write_reports(result, folder, source.stem, recording=recording)
             warn(left_out)
         files = gr.Files([str(report) for report in reports], visible=True)
         page = next(report for report in reports if report.suffix == ".html")
-        if withheld:
-            modalities = modality_table(answers, withheld, result["labels"])
+        if len(self.reads) > 1:
+            modalities = modality_table(answers, self.reads, result["labels"])
         else:
             modalities = f"<p>This model reads {UNREAD[self.reads[0]]} only: there is nothing to withhold from it.</p>"
-        return _frame(page), modalities, files, to_rows(observed), visitor
+        return _frame(page), modalities, files, to_rows(utterances), visitor
 
-    def observe(
+    def read(
         self,
         recording: str | None,
         transcript: str | None,
@@ -94,18 +94,20 @@ class Handlers:
     ) -> list[Utterance]:
         """The utterances, with what the model reads of the recording."""
         with answered(), remarks() as said:
-            observed = self._read(recording, transcript, rows, progress, said)
+            utterances = self._read(recording, transcript, rows, progress, said)
         warn(said)
-        return observed
+        return utterances
 
-    def play(self, recording: str | None, observed: list[Utterance], visitor: str | None) -> Iterator[tuple[Any, ...]]:
+    def play(
+        self, recording: str | None, utterances: list[Utterance], visitor: str | None
+    ) -> Iterator[tuple[Any, ...]]:
         """The player, the timeline and the visitor's folder, again with every utterance that was said."""
         visitor, folder = self._new_folder(visitor)
         yield _player(recording), "", visitor
         source = Path(recording or "conversation").name
         answers: dict[int, Any] = {}
         with answered():
-            for step, (position, answer) in enumerate(live(self.pipe, in_real_time(observed))):
+            for step, (position, answer) in enumerate(live(self.pipe, in_real_time(utterances))):
                 answers[position] = answer
                 heard = [answers[number] for number in sorted(answers)]
                 if any(one["modalities"] for one in heard):
@@ -142,11 +144,6 @@ class Handlers:
             problems += found
         return list(dialogue)
 
-    def _withheld(self, observed: list[Utterance]) -> dict[str, Any]:
-        """The answers without each modality that the model reads, where it reads several."""
-        others = {one: [other for other in self.reads if other != one] for one in self.reads}
-        return {one: self.pipe(observed, modalities=rest) for one, rest in others.items() if rest}
-
     def _new_folder(self, visitor: str | None) -> tuple[str, str]:
         """The visitor's folder, and an empty one in it; their names cannot be guessed."""
         visitor = visitor or tempfile.mkdtemp(dir=self.folder)
@@ -168,7 +165,7 @@ def warn(sentences: Iterable[str]) -> None:
         gr.Warning(escape(sentence), duration=None)
 
 
-def read(transcript: str | None) -> Any:
+def read_rows(transcript: str | None) -> Any:
     """The rows of the table, which stays as it is where the transcript was taken away."""
     if transcript is None:
         return gr.skip()

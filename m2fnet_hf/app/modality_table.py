@@ -11,25 +11,28 @@ from ..reports.palette import palette
 MOST_DRAWN = 100  # utterances; the attention to more would be stripes too thin to see
 
 
-def modality_table(answers: Sequence[Mapping[str, Any]], withheld: Mapping[str, Any], labels: Sequence[str]) -> str:
-    """How each answer changes without a modality, and where the model looked for sound and faces.
+def modality_table(answers: Sequence[Mapping[str, Any]], reads: Sequence[str], labels: Sequence[str]) -> str:
+    """What each modality says alone, how the answer changes without it, and where the model looked for sound and faces.
 
     Args:
-        answers: with all modalities, and with `attentions` or `weights`.
-        withheld: by modality, the answers without it.
+        answers: with `modality_scores`, and perhaps with `attentions` or `weights`.
+        reads: the modalities of the model.
         labels: all emotions.
     """
     colors = palette(labels)
     looked = answers[0].get("attentions", {})
-    names = ["Utterance", "With all", *(f"Without {UNREAD[name]}" for name in withheld)]
+    names = ["Utterance", "With all", *(f"{UNREAD[name].capitalize()} alone" for name in reads)]
+    names += [f"Without {UNREAD[name]}" for name in reads]
     names += [f"Where it looked for {UNREAD[name]}" for name in looked]
     names += ["Weights"] * ("weights" in answers[0])
     rows = []
     for number, answer in enumerate(answers):
         cells = [f"{number + 1}. <b>{escape(speaker_name(answer))}</b> {escape(one_line(answer['text']))}"]
         cells += [_emotion(answer, colors)]
-        for name, others in withheld.items():
-            cells.append(_change(answer, others[number], colors) if name in answer["modalities"] else "had none")
+        for kind in ("alone", "without"):
+            said = answer["modality_scores"][kind]
+            nothing = {name: "nothing is left" if name in answer["modalities"] else "had none" for name in reads}
+            cells += [_change(answer, said[name], colors) if name in said else nothing[name] for name in reads]
         cells += [_attention(answer["attentions"][name]) for name in looked]
         if "weights" in answer:
             cells.append(", ".join(f"{UNREAD[name]} {share:.0%}" for name, share in answer["weights"].items()))
@@ -38,12 +41,11 @@ def modality_table(answers: Sequence[Mapping[str, Any]], withheld: Mapping[str, 
     return f'<div class="modalities"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
 
 
-def _change(answer: Mapping[str, Any], other: Mapping[str, Any], colors: Mapping[str, str]) -> str:
-    """The answer without a modality, marked where it is another."""
-    if not other["modalities"]:
-        return "nothing is left"
-    said = _emotion(other, colors)
-    return said if other["label"] == answer["label"] else f"<strong>{said}</strong>"
+def _change(answer: Mapping[str, Any], scores: Mapping[str, float], colors: Mapping[str, str]) -> str:
+    """The answer from other modalities, marked where it is another."""
+    label = max(scores, key=scores.__getitem__)
+    said = _emotion({"label": label, "score": scores[label]}, colors)
+    return said if label == answer["label"] else f"<strong>{said}</strong>"
 
 
 def _emotion(answer: Mapping[str, Any], colors: Mapping[str, str]) -> str:

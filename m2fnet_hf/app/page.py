@@ -7,7 +7,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from ..reports.console_tables import reads_only
-from .handlers import Handlers, answered, check_recording, read
+from .handlers import Handlers, answered, check_recording, read_rows
 from .rows import COLUMNS
 
 SAMPLE = Path(__file__).parents[2] / "examples" / "sample_dialogue"
@@ -93,16 +93,16 @@ def _live(handlers: Handlers, inputs: Inputs) -> None:
             player = gr.HTML(elem_classes="player")
         with gr.Column(min_width=BESIDE, scale=3):  # room for the page's timeline beside its table
             timeline = gr.HTML()
-    observed = gr.State(None)
+    utterances = gr.State(None)
     playing = start.click(
-        handlers.observe,
+        handlers.read,
         [inputs.recording, inputs.transcript, inputs.table],
-        observed,
+        utterances,
         concurrency_id=ONE_AT_A_TIME,
         show_progress_on=timeline,
     ).success(
         handlers.play,
-        [inputs.recording, observed, inputs.visitor],
+        [inputs.recording, utterances, inputs.visitor],
         [player, timeline, inputs.visitor],
         concurrency_limit=LIVE_AT_ONCE,
         show_progress="hidden",
@@ -134,7 +134,7 @@ def _transcript() -> tuple[gr.File, gr.Dataframe]:
         wrap=True,
         max_height=300,
     )
-    transcript.change(read, transcript, table, concurrency_id=ONE_AT_A_TIME)
+    transcript.change(read_rows, transcript, table, concurrency_id=ONE_AT_A_TIME)
     return transcript, table
 
 

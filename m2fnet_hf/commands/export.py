@@ -4,11 +4,14 @@ import argparse
 import tempfile
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..hub.license import copy_license
 from ..hub.load import add_model, find_model, load_pipeline
 from ..utils.console import progress, remarks
+
+if TYPE_CHECKING:
+    from ..modeling_m2fnet import M2FNetForEmotionClassification
+    from ..pipeline_m2fnet import MultimodalEmotionPipeline
 
 EXPORT_EXTRA = "pip install 'm2fnet-hf[export]'"
 BATCH_SIZE = 8
@@ -51,6 +54,8 @@ def _export(options: argparse.Namespace) -> None:
                 single = Path(folder) / "single"
                 _say_equal(export_onnx(pipe.model, pipe.processor, single))
                 _quantize(options, pipe.model, single)
+    from ..hub.license import copy_license
+
     copy_license(find_model(options.model), options.output)
     print(f"Written to {options.output}: {', '.join(sorted(path.name for path in options.output.glob('*.onnx')))}")
 
@@ -59,7 +64,7 @@ def _say_equal(difference: float) -> None:
     print(f"The largest difference to torch's logits, on ragged random dialogues, is {difference:.1e}.")
 
 
-def _quantize(options: argparse.Namespace, model: Any, single: Path) -> None:
+def _quantize(options: argparse.Namespace, model: "M2FNetForEmotionClassification", single: Path) -> None:
     quantize = _needed("quantize")
     for name, (before, after) in quantize.quantize_encoders(single, options.output).items():
         print(f"{name}: {before / 1e6:.1f} MB in single precision, {after / 1e6:.1f} MB in 8 bits")
@@ -74,7 +79,7 @@ def _quantize(options: argparse.Namespace, model: Any, single: Path) -> None:
         _compare_on_meld(options, pipes)
 
 
-def _compare_on_meld(options: argparse.Namespace, pipes: dict[str, Any]) -> None:
+def _compare_on_meld(options: argparse.Namespace, pipes: dict[str, "MultimodalEmotionPipeline"]) -> None:
     from ..data.meld import read_meld
     from ..evaluation.evaluate import compare_labels
 

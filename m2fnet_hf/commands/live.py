@@ -2,14 +2,20 @@
 
 import argparse
 import os
+import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..dialogue_m2fnet import EmotionPrediction
-from ..hub.load import add_model, load_pipeline, model_license, model_name
+from ..dialogue_m2fnet import Dialogue, EmotionPrediction, Utterance
+from ..hub.load import add_model, load_config, load_pipeline, model_license, model_name
 from ..utils.console import remarks, say
+
+if TYPE_CHECKING:
+    from ..configuration_m2fnet import M2FNetConfig
+    from ..pipeline_m2fnet import MultimodalEmotionPipeline
 
 DESCRIPTION = (
     "Play a conversation and label each utterance when it was said. A causal model's labels stay, those of others may "
@@ -27,12 +33,16 @@ def add(commands: Any) -> None:
     add_model(live)
     live.add_argument("--speed", type=float, default=1.0, metavar="N", help="seconds of it that pass in a second (1)")
     live.add_argument("--output", type=Path, metavar="FOLDER", help="write the predictions there at the end, as JSON")
+    live.add_argument(
+        "--audio-track", type=int, metavar="N", help="which sound track, from 1; default: the first that is not silent"
+    )
     live.add_argument("--faces", metavar="NAME", help="pyfeat, pyfeat-v2, opencv, a csv or npz file, or none")
     live.add_argument("--frame-rate", type=float, default=2.0, metavar="N", help="frames looked at a second (2)")
     live.set_defaults(command=_live)
 
 
 def _live(options: argparse.Namespace) -> None:
+    from ..data.language import describe_foreign
     from ..online.live import live
     from ..recordings.open import open_source
     from ..reports.console_tables import reads_only
@@ -41,11 +51,15 @@ def _live(options: argparse.Namespace) -> None:
     predictions: list[EmotionPrediction] = []
     is_stopped = False
     with remarks() as said:
-        dialogue, recording = open_source(source)
+        dialogue, recording = open_source(source, audio_track=options.audio_track)
+        config = load_config(options.model)
+        texts = [utterance.text for utterance in dialogue]
+        foreign = describe_foreign(texts, config.languages) if "text" in config.modalities else None
+        notes = [note for note in (reads_only(config.modalities), foreign) if note is not None]
+        warnings.filterwarnings("ignore", re.escape(foreign or "(nothing)"))  # what is said here needs no repetition
+        if notes:
+            print("\n".join(notes), end="\n\n", flush=True)
         pipe = load_pipeline(options.model)
-        note = reads_only(pipe.model.config.modalities)
-        if note is not None:
-            print(f"{note}\n", flush=True)
         with _growing() as show:
             try:
                 for position, prediction in live(pipe, _arriving(options, pipe, dialogue, recording, said)):
@@ -60,8 +74,12 @@ def _live(options: argparse.Namespace) -> None:
 
 
 def _arriving(
-    options: argparse.Namespace, pipe: Any, dialogue: Any, recording: Path | None, problems: list[str]
-) -> Iterable[Any]:
+    options: argparse.Namespace,
+    pipe: "MultimodalEmotionPipeline",
+    dialogue: Dialogue,
+    recording: Path | None,
+    problems: list[str],
+) -> Iterable[Utterance]:
     """The utterances as they are said, each with its sound and faces."""
     from ..online.live import in_real_time
 
@@ -72,7 +90,8 @@ def _arriving(
     from ..recordings.build_reader import build_reader
     from ..recordings.streaming_reader import StreamingReader
 
-    reader = build_reader(pipe.model, pipe.processor, faces=options.faces, frame_rate=options.frame_rate)
+    settings = {"faces": options.faces, "frame_rate": options.frame_rate, "audio_track": options.audio_track}
+    reader = build_reader(pipe.model, pipe.processor, **settings)
     streaming = StreamingReader(reader, dialogue, recording)
     for utterance in utterances:
         read, found = streaming(utterance)
@@ -119,7 +138,7 @@ def _line(prediction: EmotionPrediction) -> str:
 
 def _write(
     options: argparse.Namespace,
-    config: Any,
+    config: "M2FNetConfig",
     predictions: Sequence[EmotionPrediction],
     recording: Path | None,
     said: Sequence[str],

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..data.labels import read_labels
 from ..utils.console import progress, remarks, say, show
 from .data import add_data, dataset_name, faces_of, read_splits, split_of
 from .presets import preset
+
+if TYPE_CHECKING:
+    from ..training.settings import RunConfig
 
 TRAIN_EXTRA = "pip install 'm2fnet-hf[train]'"
 
@@ -28,6 +30,7 @@ def add(commands: Any) -> None:
     )
     extract.add_argument("--faces", metavar="NAME", help="as for predict; default: the backend that the model names")
     extract.add_argument("--frame-rate", type=float, default=2.0, metavar="N", help="frames looked at a second (2)")
+    extract.add_argument("--audio-track", type=int, metavar="N", help="which sound track, from 1; as for predict")
     extract.add_argument("--half", action="store_true", help="store half precision")
 
     _command(
@@ -81,7 +84,7 @@ def add(commands: Any) -> None:
         help="YAML file or preset (ablation): the variants; default: the paper's tables as far as the run reads",
     )
     ablate.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each row (3)")
-    ablate.add_argument("--figures", action="store_true", help="also draw the table")
+    ablate.add_argument("--figures", action="store_true", help="also draw weighted F1 on test, as ablation.png")
 
 
 def _command(
@@ -127,6 +130,7 @@ def _extract(options: argparse.Namespace) -> None:
             _output(options),
             **faces_of(options),
             frame_rate=options.frame_rate,
+            audio_track=options.audio_track,
             dtype="float16" if options.half else "float32",
             progress=progress,
         )
@@ -177,6 +181,7 @@ def _search(options: argparse.Namespace) -> None:
 def _ablate(options: argparse.Namespace) -> None:
     from ..reports.console_tables import ablation_table
 
+    plots = import_module("..reports.plots", __package__) if options.figures else None  # says at once what it lacks
     ablation, run = _needed("training.ablation"), _run(options)
     grid = ablation.default_grid(run) if options.grid is None else ablation.load_grid(options.grid)
     if options.grid is None and options.features is not None:
@@ -185,19 +190,24 @@ def _ablate(options: argparse.Namespace) -> None:
     parts = [split_of(splits, name) for name in ("train", "dev", "test")]
     result = ablation.ablate(run, grid, *parts, output, seeds=range(options.seeds), progress=progress)
     show(ablation_table(result))
-    print(f"\nWritten to {output / 'ablation.json'}")
+    written = [output / "ablation.json"]
+    if plots is not None:
+        written += plots.write_plots(result, output)
+    print(f"\nWritten to {', '.join(map(str, written))}")
 
 
-def _run(options: argparse.Namespace) -> Any:
+def _run(options: argparse.Namespace) -> "RunConfig":
     """The settings of a run; appearance was fitted where the features were made."""
     run = _needed("training.settings").RunConfig.load(options.config, options.overrides)
     if options.features is not None:
         run.processor.setdefault("appearance", str(options.features))
     for name, value in faces_of(options).items():
         run.media.setdefault(name, value)
-    own = None if options.data is None else read_labels(options.data)
-    if own is not None:
-        run.model.setdefault("labels", own)
+    if options.data is not None:
+        from ..data.labels import read_labels
+
+        if (labels := read_labels(options.data)) is not None:
+            run.model.setdefault("labels", labels)
     return run
 
 

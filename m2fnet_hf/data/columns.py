@@ -32,7 +32,7 @@ _ALIASES = {
         ends at, time end, tmax, xmax, end tc, tc out, end timecode, timecode end, segment end, utterance end, t end,
         end offset, to time, until, endzeit, ende, fin, temps fin, heure fin, final, tiempo fin, fim, tempo fim, fine,
         einde, eindtijd, koniec, konec, vég, bitiş, конец, время окончания, 结束, 结束时间, 終了, 結束, 結束時間,
-        終了時間, 終了時刻, 끝, 종료, 종료 시간, 종료시간""",
+        終了時間, 終了時刻, 끝, 종료, 종료 시간, 종료시간, offset""",
     "duration": """
         duration, length, dur, duration time, dauer, durée, duración, duração, durata, duur, длительность, 时长, 時長,
         지속시간""",

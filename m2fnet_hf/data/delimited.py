@@ -73,6 +73,8 @@ def read_sheet(text: str, name: str, roles: Iterable[str]) -> Sheet | None:
     if best is None:
         return None
     _, _, delimiter, number, names = best
+    first_place = {name: place for place, name in reversed(list(enumerate(names)))}
+    names = [name if first_place[name] == place else f"{name} ({place + 1})" for place, name in enumerate(names)]
     columns = find_columns(names, roles)
     records = _records(text, delimiter, len(names), name, skipped)
     last_is_text = "text" in columns and columns["text"][0] == names[-1]

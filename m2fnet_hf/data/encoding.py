@@ -7,7 +7,6 @@ letters that come out are those of one language.
 
 import codecs
 import re
-import string
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
@@ -20,7 +19,7 @@ LEAST_SCORE = 0.6
 TIE = 0.005
 # A file that is mostly UTF-8 and holds a few bytes of an older encoding was pasted together.
 _STRAY_BYTES = re.compile(rb"[\x80-\xff]+")
-_MARKS = "“”‘’„‚«»‹›…–—¿¡°´`§№€£·•♪♫\u00a0\u00ad"
+_MARKS = "“”‘’„‚«»‹›…–—¿¡°´`§№€£·•♪♫½©®™×\u00a0\u00ad"
 _WIDE_MARKS = "，。？！：；、（）「」『』【】《》“”‘’…—～·\u3000"
 
 
@@ -58,7 +57,7 @@ _CYRILLIC = _alphabet(
 _GREEK = _alphabet("αοιετσνηρπβγδζθκλμξυφχψωςάέήίόύώϊϋΐΰ")
 _HEBREW = _alphabet("יוהלאתרמבנ" + "".join(map(chr, range(0x5B0, 0x5EB))))
 _ARABIC = _alphabet("الينمرتوهب" + "".join(map(chr, range(0x60C, 0x653))) + "پچژگ")
-_THAI = _alphabet("านรอกเงมยล" + "".join(map(chr, range(0xE01, 0xE5C))))
+_THAI = [_Language(frozenset(map(chr, range(0xE01, 0xE5C))), frozenset("านรอกเงมยลวสดตบีัิ่้ไแ"), 0.6)]
 _BALTIC = _alphabet("ąčęėįšųūž", "āčēģīķļņšūž", "äöõüšž")
 
 _SIMPLIFIED = (
@@ -223,7 +222,11 @@ def _score(sample: bytes, encoding: str, languages: list[_Language]) -> float:
     others = [character for character in text if character > "\x7f"]
     if not others:
         return 0.0
-    return max(_likeness(others, language) for language in languages) - _oddities(text) / len(others)
+    likeness = max(_likeness(others, language) for language in languages)
+    # Those of other scripts come out of the older encodings as marks without letters.
+    marks = sum(not character.isalpha() for character in others) / len(others)
+    rare = 0.5 * max(0.0, marks - 0.5) if encoding in _RARE else 0.0
+    return likeness - _oddities(text) / len(others) - rare
 
 
 def _likeness(others: list[str], language: _Language) -> float:
@@ -235,19 +238,21 @@ def _likeness(others: list[str], language: _Language) -> float:
 
 
 def _oddities(text: str) -> float:
-    """Pairs that words hardly have: a capital or an opening quote behind a letter, or ASCII beside another script."""
-    odd = 0.0
+    """What words hardly have: a capital or an opening quote behind a letter, or letters of two scripts."""
+    odd = float(len(_MISREAD.findall(text)))
     for before, after in pairwise(text):
         if before <= "\x7f" >= after or not before.isalpha():
             continue
         if not after.isalpha():
             odd += after in _OPENING
             continue
-        latin = before < "\u0250" > after
-        odd += (before.islower() and after.isupper()) or (not latin and (before in _ASCII or after in _ASCII))
+        mixes_scripts = (before < "\u0250") != (after < "\u0250")
+        odd += (before.islower() and after.isupper()) or mixes_scripts
         odd += 0.02 * after.isupper()
     return odd
 
 
-_ASCII = frozenset(string.ascii_letters)
+# French and Portuguese have these before few letters; elsewhere they are letters of Poland and Hungary, read wrongly.
+_MISREAD = re.compile("œ(?![uise])|õ(?!e)", re.IGNORECASE)
+_RARE = frozenset({"mac_roman", "cp850", "cp852"})
 _OPENING = frozenset("‚„“‘«¿¡°")

@@ -16,7 +16,7 @@ SHORT = 100
 
 _CLOCK = re.compile(r"(-)?(?:(?:(\d+):)?(\d{1,2}):)?(\d{1,2})(?:[.,](\d+))?")
 _TIMECODE = re.compile(r"(\d+):(\d\d):(\d\d)([:;.])(\d\d)")
-_LONG_CLOCK = re.compile(r"(\d+):(\d\d):(\d\d):(\d{3})")
+_LONG_CLOCK = re.compile(r"(\d+):(\d\d):(\d\d)[:;](\d{3})")
 _NUMBER = re.compile(r"-?\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?")
 _WITH_UNIT = re.compile(
     r"(?:(\d+) ?h(?:ours?|rs?)? ?)?(?:(\d+) ?m(?:in(?:utes?|s)?)? ?)?(?:(\d+(?:[.,]\d+)?) ?s(?:ec(?:onds?|s)?)?)?"

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import METRIC
+
+if TYPE_CHECKING:
+    from evaluate import EvaluationModule
 
 HEADLINE = ("accuracy", "weighted_f1", "macro_f1")
 
@@ -37,7 +40,7 @@ def emotion_metrics(
 
 
 @cache
-def _metric() -> Any:
+def _metric() -> "EvaluationModule":
     """The metric of `emotion_metric.py`, which keeps what it is given in memory."""
     try:
         from evaluate import load

@@ -12,17 +12,20 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..configuration_m2fnet import SPECTROGRAM_ENCODERS
 from ..encoders_m2fnet import (
     LONGEST_SOUND,
     MASKED_AUDIO_ENCODERS,
     M2FNetVisualEncoder,
-    block_pool,
     encode_faces,
     longest_text,
     num_frames,
+    pooling_options,
 )
 from ..modeling_m2fnet import M2FNetForEmotionClassification
 from ..packing_m2fnet import length_mask
+from ..pooling_m2fnet import block_pool, block_statistics
+from ..spectrogram_encoders_m2fnet import read_spectrograms, sound_positions, spectrogram_layout
 
 FUSION = "fusion"
 
@@ -55,11 +58,11 @@ def encoder_name(modality: str) -> str:
 
 def graphs(model: M2FNetForEmotionClassification) -> Iterator[Graph]:
     """The encoders that a model has, then its fusion core."""
-    build = {"text": _text_graph, "audio": _audio_graph, "visual": _visual_graph}
+    build: dict[str, Any] = {"text": _text_graph, "audio": _audio_graph, "visual": _visual_graph}
     for modality in model.config.modalities:
         encoder = getattr(model.model, encoder_name(modality))
         if encoder is not None:
-            yield build[modality](encoder, model.config.num_blocks)
+            yield build[modality](encoder, **pooling_options(model.config, modality))
     yield _fusion_graph(model)
 
 
@@ -81,10 +84,10 @@ class TextGraph(nn.Module):
 class AudioGraph(nn.Module):
     """Sound [N, S] to features [N, D] and states [N, L, H]; without a mask, all rows must be of one length."""
 
-    def __init__(self, encoder: nn.Module, num_blocks: int) -> None:
+    def __init__(self, encoder: nn.Module, **pooling: Any) -> None:
         super().__init__()
         self.encoder = encoder
-        self.num_blocks = num_blocks
+        self.pooling = pooling
 
     def forward(
         self, input_values: torch.Tensor, attention_mask: torch.Tensor | None = None
@@ -95,7 +98,30 @@ class AudioGraph(nn.Module):
         else:
             states = self.encoder(input_values, attention_mask=attention_mask.long()).last_hidden_state
             frames = length_mask(num_frames(self.encoder, attention_mask.sum(-1)), states.shape[1])
-        return block_pool(states, frames, self.num_blocks), states
+        return block_statistics(states, frames, **self.pooling), states
+
+
+class SpectrogramGraph(nn.Module):
+    """Places of spectrograms [N, P, M * frames] (see `spectrogram_rows`) to features [N, D] and states [N, L, H].
+
+    The states are those of the sound where all rows are of one length, as they must be without a mask [N, P].
+    """
+
+    def __init__(self, encoder: nn.Module, **pooling: Any) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.pooling = pooling
+
+    def forward(
+        self, input_features: torch.Tensor, attention_mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        layout = spectrogram_layout(self.encoder.config)
+        every = torch.ones_like(input_features[..., 0], dtype=torch.bool)
+        lengths = (every if attention_mask is None else attention_mask).sum(1)
+        given = None if attention_mask is None else lengths
+        states = read_spectrograms(self.encoder, input_features, given).last_hidden_state
+        own = sound_positions(self.encoder, lengths, states.shape[1])
+        return block_statistics(states, own, **self.pooling), states[:, layout.before : states.shape[1] - layout.behind]
 
 
 class VisualGraph(nn.Module):
@@ -163,7 +189,9 @@ def _text_graph(encoder: Any, num_blocks: int) -> Graph:
     )
 
 
-def _audio_graph(encoder: Any, num_blocks: int) -> Graph:
+def _audio_graph(encoder: Any, **pooling: Any) -> Graph:
+    if encoder.config.model_type in SPECTROGRAM_ENCODERS:
+        return _spectrogram_graph(encoder, **pooling)
     samples = 8 * shortest_sound(encoder)
     inputs = {"input_values": torch.zeros(2, samples)}
     # As in `encode_audio`: other encoders mix padding into real frames.
@@ -171,11 +199,27 @@ def _audio_graph(encoder: Any, num_blocks: int) -> Graph:
         inputs["attention_mask"] = torch.ones(2, samples, dtype=torch.bool)
     return Graph(
         encoder_name("audio"),
-        AudioGraph(encoder, num_blocks),
+        AudioGraph(encoder, **pooling),
         inputs,
         ("utterances", "samples"),
         ("features", "states"),
         {"longest": str(LONGEST_SOUND)},
+    )
+
+
+def _spectrogram_graph(encoder: Any, **pooling: Any) -> Graph:
+    layout = spectrogram_layout(encoder.config)
+    places = 4 * layout.shortest + 16 * getattr(encoder.config, "patch_size", 1)
+    inputs = {"input_features": torch.zeros(2, places, layout.frames * layout.width)}
+    if layout.masked:
+        inputs["attention_mask"] = torch.ones(2, places, dtype=torch.bool)
+    return Graph(
+        encoder_name("audio"),
+        SpectrogramGraph(encoder, **pooling),
+        inputs,
+        ("utterances", "places"),
+        ("features", "states"),
+        {"longest": str(layout.longest)},
     )
 
 
@@ -199,7 +243,7 @@ def _fusion_graph(model: M2FNetForEmotionClassification) -> Graph:
     inputs = {"utterance_mask": every}
     for modality, size in model.config.feature_sizes.items():
         inputs |= {f"{modality}_features": torch.zeros(2, 3, size), f"{modality}_features_mask": every}
-    if model.config.speaker_embeddings:
+    if model.config.speaker_embeddings or model.config.speaker_normalization:
         inputs["speaker_ids"] = torch.zeros(2, 3, dtype=torch.long)
     return Graph(FUSION, FusionGraph(model), inputs, ("dialogues", "utterances"), ("logits",))
 

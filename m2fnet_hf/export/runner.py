@@ -10,10 +10,12 @@ from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
 from ..configuration_m2fnet import M2FNetConfig
-from ..encoders_m2fnet import SAMPLE_BUDGET, TOKEN_BUDGET, block_pool
+from ..encoders_m2fnet import SAMPLE_BUDGET, TOKEN_BUDGET, pooling_options
 from ..features_m2fnet import INPUT_NAMES, MODALITIES, Encode, FeatureMethods, Layers, by_dialogue
 from ..outputs_m2fnet import M2FNetEmotionOutput
-from ..packing_m2fnet import SharedRows, micro_batches, split_rows
+from ..packing_m2fnet import SharedRows, length_mask, micro_batches, split_rows
+from ..pooling_m2fnet import block_statistics
+from ..spectrogram_encoders_m2fnet import fill_patches, spectrogram_layout, spectrogram_rows
 from .graphs import FUSION, encoder_name
 
 Tensors = dict[str, torch.Tensor]
@@ -45,7 +47,8 @@ class OnnxEmotionModel(FeatureMethods):
         self.config = M2FNetConfig.from_pretrained(folder)
         self.base_model = self
         self.fusion = Session(Path(folder), FUSION)
-        build: dict[str, Any] = {"text": TextEncoder, "audio": AudioEncoder, "visual": VisualEncoder}
+        sound = SpectrogramEncoder if self.config.audio_input == "input_features" else AudioEncoder
+        build: dict[str, Any] = {"text": TextEncoder, "audio": sound, "visual": VisualEncoder}
         self.encoders = {
             modality: build[modality](Session(Path(folder), encoder_name(modality)), self.config)
             for modality in self.config.modalities
@@ -87,7 +90,7 @@ class OnnxEmotionModel(FeatureMethods):
             values = features[modality]
             feed[f"{modality}_features"] = torch.zeros(*real.shape, size) if values is None else values
             feed[f"{modality}_features_mask"] = present[modality]
-        if self.config.speaker_embeddings:
+        if "speaker_ids" in self.fusion.shapes:
             feed["speaker_ids"] = torch.full(real.shape, -1) if speaker_ids is None else speaker_ids
         used = [present.get(modality, torch.zeros_like(real)) for modality in MODALITIES]
         return M2FNetEmotionOutput(logits=self.fusion("logits", feed), modality_mask=torch.stack(used, dim=-1).long())
@@ -134,10 +137,11 @@ class SequenceEncoder:
     """An encoder of rows of any length [N, L], which runs on micro-batches of like length."""
 
     budget: int
+    modality: str
 
     def __init__(self, session: Session, config: M2FNetConfig) -> None:
         self.session = session
-        self.num_blocks = config.num_blocks
+        self.pooling = {"pooling": "mean", **pooling_options(config, self.modality)}
         self.longest = int(session.notes["longest"]) if "longest" in session.notes else None
         self.masked = "attention_mask" in session.shapes
 
@@ -164,7 +168,7 @@ class SequenceEncoder:
 
     def _pool(self, states: torch.Tensor, row: Tensors) -> torch.Tensor:
         pooled = row.get("pooling_mask", torch.ones(states.shape[1], dtype=torch.bool))
-        return block_pool(states, pooled.unsqueeze(0), self.num_blocks)
+        return block_statistics(states, pooled.unsqueeze(0), **self.pooling)
 
     def _run(self, output: str, rows: list[Tensors]) -> torch.Tensor:
         return self.session(
@@ -176,6 +180,7 @@ class TextEncoder(SequenceEncoder):
     """An encoder of tokens [N, T]."""
 
     budget = TOKEN_BUDGET
+    modality = "text"
 
     def encode(self, values: Tensors) -> torch.Tensor:
         """Tokens [N, T] to features [N, D]; what utterances share is encoded once."""
@@ -188,6 +193,31 @@ class AudioEncoder(SequenceEncoder):
     """An encoder of sound [N, S]."""
 
     budget = SAMPLE_BUDGET
+    modality = "audio"
+
+
+class SpectrogramEncoder(SequenceEncoder):
+    """An encoder of spectrograms [N, L, M]."""
+
+    modality = "audio"
+
+    def __init__(self, session: Session, config: M2FNetConfig) -> None:
+        super().__init__(session, config)
+        self.config: Any = config.audio_config
+        self.budget = spectrogram_layout(self.config).budget
+
+    def encode(self, values: Tensors) -> torch.Tensor:
+        """Spectrograms [N, L, M] to features [N, D]; the graph reads them by place."""
+        rows = spectrogram_rows(self.config, values["input_features"], values["attention_mask"])
+        places = pad_sequence(rows, batch_first=True)
+        lengths = torch.tensor([len(row) for row in rows])
+        return super().encode({"input_features": places, "attention_mask": length_mask(lengths, places.shape[1])})
+
+    def _run(self, output: str, rows: list[Tensors]) -> torch.Tensor:
+        filled = [fill_patches(self.config, row["input_features"]) for row in rows]
+        masks = [torch.ones(len(row), dtype=torch.bool) for row in filled]
+        columns = zip(filled, masks, strict=True)
+        return super()._run(output, [{"input_features": row, "attention_mask": mask} for row, mask in columns])
 
 
 class VisualEncoder:
@@ -197,9 +227,12 @@ class VisualEncoder:
         self.session = session
         assert config.visual_config is not None
         self.slots = config.visual_config.max_faces if config.face_pooling == "concat" else None
+        self.weighs_alike = config.visual_config.hidden_size is None
 
     def encode(self, values: Tensors) -> torch.Tensor:
         """Faces [N, F, P, E] to features [N, D]."""
+        if self.weighs_alike:
+            values = {"face_areas": torch.ones_like(values["faces_mask"], dtype=torch.float32), **values}
         if "face_areas" in self.session.shapes and "face_areas" not in values:
             raise ValueError("`face_pooling='area'` needs `face_areas` [B, U, F, P], found None.")
         return self.session("features", values if self.slots is None else self._in_slots(values, self.slots))

@@ -4,9 +4,10 @@ from typing import Any
 
 import torch
 
-from ..configuration_m2fnet import M2FNetConfig
+from ..configuration_m2fnet import SPECTROGRAM_ENCODERS, M2FNetConfig
 from ..encoders_m2fnet import longest_text
 from ..modeling_m2fnet import M2FNetForEmotionClassification
+from ..spectrogram_encoders_m2fnet import spectrogram_layout
 from .graphs import shortest_sound
 from .runner import OnnxEmotionModel
 
@@ -65,6 +66,13 @@ def _text(encoder: Any, shape: torch.Size, random: torch.Generator) -> dict[str,
 
 
 def _sound(encoder: Any, shape: torch.Size, random: torch.Generator) -> dict[str, torch.Tensor]:
+    if encoder.config.model_type in SPECTROGRAM_ENCODERS:
+        layout = spectrogram_layout(encoder.config)
+        frames = layout.shortest + 40
+        return {
+            "input_features": torch.randn(*shape, frames, layout.width, generator=random),
+            "audio_attention_mask": _lengths(shape, layout.shortest, frames, random),
+        }
     shortest = shortest_sound(encoder)
     samples = 20 * shortest
     return {
@@ -80,6 +88,8 @@ def _faces(encoder: Any, shape: torch.Size, random: torch.Generator) -> dict[str
     for name, size in (("action_units", config.num_action_units), ("appearance", config.num_appearance_features)):
         inputs[name] = torch.rand(*faces, size, generator=random)
         inputs[f"{name}_mask"] = torch.rand(faces, generator=random) < 0.4
+    if config.hidden_size is None:
+        inputs["known_action_units"] = torch.rand(inputs["action_units"].shape, generator=random) < 0.5
     return inputs
 
 

@@ -80,7 +80,8 @@ class PrecomputedBackend:
         path: of one of
             .csv of py-feat (`Fex.to_csv`): Action Units as probabilities.
             .csv of OpenFace 2 (`FeatureExtraction`, with `-aus` and best with `-2Dfp`): the intensities, `AU01_r` and
-                so on from 0 to 5, of rows of `success` 1; a box is around the landmarks, the whole frame without them.
+                so on from 0 to 5, which this name tells from py-feat's, of rows of `success` 1; a box is around the
+                landmarks, the whole frame without them.
             .npz: per face `times` [N] in seconds, `boxes` [N, 4], `action_units` [N, A], and optionally `scores` [N],
                 `landmarks` [N, 68, 2], `identities` [N, I], `names` [A] of the Action Units and `size` [2], the width
                 and height in pixels that boxes and landmarks count in; they are shares of the frame without it.
@@ -163,7 +164,7 @@ class _Moments:
     """Rows by time.
 
     Raises:
-        ValueError: where their times are frames, and nobody says how many a second has.
+        ValueError: where their times are frames, and it is not known how many a second has.
     """
 
     def __init__(self, path: Path, rows: _Rows, rate: float | None) -> None:

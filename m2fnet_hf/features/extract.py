@@ -25,7 +25,8 @@ from ..faces.registry import load_face_backend
 from ..faces.types import FaceBackend
 from ..feature_extraction_m2fnet import GEOMETRY_SIZE
 from ..pipeline_m2fnet import NOT_GIVEN
-from ..recordings.build_reader import NO_FACES, build_reader, fingerprint
+from ..processing_m2fnet import AUDIO_TENSORS
+from ..recordings.build_reader import NO_FACES, audio_pooling, build_reader, fingerprint
 from ..recordings.cache import open_cache
 from ..recordings.reader import RecordingReader
 from .index import FeatureIndex, KeysMet, open_index, write_index
@@ -78,6 +79,7 @@ def extract(
     cache: str | os.PathLike | bool = False,
     dtype: str = "float32",
     progress: Callable[..., Iterable[Any]] | None = None,
+    audio_track: int | None = None,
 ) -> Summary:
     """Write the features of all utterances to a folder, or what is missing there of them.
 
@@ -102,6 +104,7 @@ def extract(
         cache: folder that keeps what was measured of recordings, `True` for the default one, `False` for none.
         dtype: in which features are stored, `float32` or `float16`.
         progress: wraps the dialogues of a split, as `rich.progress.track` does.
+        audio_track: which sound track of a recording, from 1. Default: the first that is not silent.
 
     Raises:
         ValueError: for settings other than those that the folder was begun with, for a dialogue without an id or with
@@ -112,7 +115,7 @@ def extract(
     state = _processes()
     model = model.to(state.device).eval()
     backend = _face_backend(faces, model.config, splits)
-    build = partial(build_reader, model, processor, backend, frame_rate, open_cache(cache))
+    build = partial(build_reader, model, processor, backend, frame_rate, open_cache(cache), audio_track=audio_track)
     with state.main_process_first():
         _fit_appearance(processor, folder, splits, build(encode_sound=False))
         reader = _checked(build(), backend)
@@ -272,8 +275,11 @@ def encoder_settings(
         settings["text"]["encoder and tokenizer"] = fingerprint(base.text_encoder, [pooling, words])
     if config.audio_config is not None:
         extractor = processor.feature_extractor
-        settings["audio"] = {"sampling_rate": extractor.sampling_rate, "do_normalize": extractor.do_normalize}
-        settings["audio"]["encoder"] = fingerprint(base.audio_encoder, pooling)
+        spectrogram = config.audio_input == "input_features"
+        read = ("sampling_rate",) if spectrogram else ("sampling_rate", "do_normalize")
+        settings["audio"] = {name: getattr(extractor, name) for name in read}
+        made = [*audio_pooling(config, str(model.dtype)), *([extractor.to_dict()] if spectrogram else [])]
+        settings["audio"]["encoder"] = fingerprint(base.audio_encoder, made)
     return settings
 
 
@@ -286,6 +292,8 @@ def _settings(
     settings |= {modality: {"size": size} for modality, size in config.feature_sizes.items()}
     for modality, made in encoder_settings(model, processor).items():
         settings[modality] |= made
+    if config.audio_config is not None and reader.audio_track is not None:
+        settings["audio"]["track"] = reader.audio_track
     if config.visual_config is not None:
         visual = config.visual_config
         settings["visual"] = {
@@ -300,6 +308,8 @@ def _settings(
             "max_faces": reader.max_faces,
             "appearance": reader.settings.get("appearance"),
         }
+        if "openface_units" in reader.settings:
+            settings["visual"]["openface_units"] = reader.settings["openface_units"]
     return settings
 
 
@@ -366,11 +376,10 @@ def _encoded(dialogue: Dialogue, model: "M2FNetForEmotionClassification", proces
         if "input_ids" in inputs:
             tokens = inputs["input_ids"], inputs["attention_mask"], inputs["pooling_mask"]
             _fill(found, "text_features", base.get_text_features(*tokens).pooler_output, inputs["pooling_mask"])
-        if "input_values" in inputs:
-            sound = inputs["input_values"], inputs["audio_attention_mask"]
-            _fill(
-                found, "audio_features", base.get_audio_features(*sound).pooler_output, inputs["audio_attention_mask"]
-            )
+        if "audio_attention_mask" in inputs:
+            sound = {name: inputs[name] for name in AUDIO_TENSORS if name in inputs}
+            output = base.get_audio_features(**sound).pooler_output
+            _fill(found, "audio_features", output, inputs["audio_attention_mask"])
     return Dialogue([_completed(*pair, model.config) for pair in zip(dialogue, found, strict=True)], id=dialogue.id)
 
 

@@ -107,7 +107,7 @@ def _metadata(
     defaults = {
         "library_name": "transformers",
         "pipeline_tag": pipeline_tag if known["classifies"] else "feature-extraction",
-        "language": data and data.language,
+        "language": config.languages or (data and data.language),
         "datasets": [data.hub_name] if data and data.hub_name else None,
         "base_model": hub_names(*(encoders.get(modality) for modality in ("text", "audio"))) or None,
     }

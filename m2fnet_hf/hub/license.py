@@ -1,6 +1,7 @@
 """The licence of a model's weights, as its card states it."""
 
 import shutil
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,8 +54,18 @@ def copy_license_files(run: Path, folder: Path) -> None:
 
 
 def _card(model: str) -> ModelCard | None:
+    path = Path(model) / CARD if Path(model).is_dir() else _download(model)
+    if path is None or not path.is_file():
+        return None
     try:
-        path = Path(model) / CARD if Path(model).is_dir() else Path(hf_hub_download(model, CARD))
         return ModelCard(path.read_text(encoding="utf-8"), ignore_metadata_errors=True)
-    except (OSError, ValueError, HfHubHTTPError, HFValidationError, YAMLError):
+    except (OSError, ValueError, YAMLError):
+        return None
+
+
+@cache
+def _download(repo_id: str) -> Path | None:
+    try:
+        return Path(hf_hub_download(repo_id, CARD))
+    except (OSError, ValueError, HfHubHTTPError, HFValidationError):
         return None

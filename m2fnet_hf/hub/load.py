@@ -2,15 +2,16 @@
 
 import argparse
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..embedded_models import embedded, embedded_names
 from ..registration import DEFAULT_CHECKPOINT, TASK, is_exported
 from ..utils.console import say
-from .license import CODE_LICENSE, ModelLicense, read_license
 
 if TYPE_CHECKING:
+    from ..configuration_m2fnet import M2FNetConfig
     from ..pipeline_m2fnet import MultimodalEmotionPipeline
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -57,6 +58,8 @@ def model_name(model: str | None) -> str:
 
 def model_license(model: str | None) -> str | None:
     """The licence of a model's weights, `None` where its card states none."""
+    from .license import read_license
+
     license = read_license(find_model(model))
     return None if license is None else license.name
 
@@ -67,9 +70,23 @@ def load_pipeline(model: str | None, **options: Any) -> "MultimodalEmotionPipeli
     Says the licence of the weights where it is not that of the code.
     """
     from transformers import pipeline
-    from transformers.utils import logging
 
     build: Any = pipeline  # its overloads know the library's own tasks only
+
+    pipe = _load(model, lambda name: build(TASK, model=name, **options))
+    _say_license(model)
+    return pipe
+
+
+def load_config(model: str | None) -> "M2FNetConfig":
+    """The configuration alone, which tells what a model reads before it is loaded."""
+    from ..configuration_m2fnet import M2FNetConfig
+
+    return _load(model, M2FNetConfig.from_pretrained)
+
+
+def _load(model: str | None, load: Callable[[str], Any]) -> Any:
+    from transformers.utils import logging
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -77,20 +94,21 @@ def load_pipeline(model: str | None, **options: Any) -> "MultimodalEmotionPipeli
     if Path(name).is_dir() and not is_exported(name):
         _check_checkpoint(Path(name))
     try:
-        pipe = build(TASK, model=name, **options)
+        return load(name)
     except Exception as error:
         from .errors import explain
 
         why = explain(error, name) or error
         known = f"a folder, an embedded model ({', '.join(embedded_names())}) or a Hub name"
         raise OSError(f"No model could be loaded from {name} ({known}): {why}") from error
-    _say_license(Path(name).name, read_license(name))
-    return pipe
 
 
-def _say_license(name: str, license: ModelLicense | None) -> None:
+def _say_license(model: str | None) -> None:
+    from .license import CODE_LICENSE, read_license
+
+    license = read_license(find_model(model))
     if license is not None and license.name != CODE_LICENSE:
-        say(f"the model {name} is licensed {license}.")
+        say(f"the model {model_name(model)} is licensed {license}.")
 
 
 def _check_checkpoint(folder: Path) -> None:

@@ -4,34 +4,35 @@ Times are seconds from the start of the recording as a player shows it, whatever
 """
 
 import math
-import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
-from av import AudioFrame, AudioResampler, Packet, VideoFrame
+from av import Packet, VideoFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from ..utils.times import clock
+from .container import (
+    audio_tracks,
+    duration_of,
+    has_open_end,
+    is_playable,
+    open_container,
+    origin_of,
+    seconds,
+    video_stream,
+)
+from .sound import Sound, SoundReader, first_audible
 
-# Tags may be in any encoding; from PyAV 19 on none of them is refused.
-_ANY_TAGS: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "surrogateescape"}
 # Containers round time stamps, Matroska to the millisecond: a frame is due from half of that before its stamp on.
 _ROUNDING = 0.0005
-# Sound this far from where it is due follows a gap: more than rounding, less than the packet that a gap lacks at least
-# (20 ms in Opus, 21 in AAC, 24 in MP3).
-_JITTER = 0.01
-# FFmpeg up to 8.0 counts what decoders drop from the front of Matroska's sound, up to this long before 0.
-_PRIMING = 0.5
 # A recording, or a stream of it, that ends this much too early is cut: seconds, or a share of a short one.
 _MISSING = 0.5
 _MISSING_SHARE = 0.25
@@ -51,51 +52,47 @@ class Frame(NamedTuple):
     image: np.ndarray
 
 
-class Sound(NamedTuple):
-    """A span of a recording's sound.
-
-    Args:
-        span: index of the span in what was asked for.
-        samples: mono, float32 [S], -1 to 1.
-    """
-
-    span: int
-    samples: np.ndarray
-
-
 class Clip:
     """A recording: what it holds, and its frames and sound by time.
 
     Args:
         path: of a file with video, sound or both, in any format of FFmpeg's.
+        audio_track: which of the sound tracks is read, from 1. Default: the first that is not digital silence.
 
     Attributes:
         duration: in seconds, `None` where nothing can be read.
         has_video, has_audio: whether it has any; a cover picture is no video.
+        audio_track: the one that is read, `None` without sound.
         width, height: of the upright picture in pixels, `None` without video.
         problems: a sentence for each thing that could not be read, at opening or while reading.
 
     Raises:
         FileNotFoundError: without the file.
-        ValueError: for a folder.
+        ValueError: for a folder, or a track below 1.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, audio_track: int | None = None) -> None:
         self.path = Path(path)
+        if audio_track is not None and audio_track < 1:
+            raise ValueError(f"`audio_track` must be a track's number, from 1 on, found {audio_track}.")
         if not self.path.exists():
             raise FileNotFoundError(f"A recording must be a file, found none at {self.path}; check the path.")
         if not self.path.is_file():
             raise ValueError(f"A recording must be a file, found a folder at {self.path}; name a file in it.")
         self.duration: float | None = None
         self.has_video = False
-        self.has_audio = False
+        self.audio_track: int | None = None
         self.width: int | None = None
         self.height: int | None = None
         self.problems: list[str] = []
         try:
-            self._describe()
+            self._describe(audio_track)
         except av.FFmpegError as error:
             self._note_not_a_recording(error.strerror or type(error).__name__)
+
+    @property
+    def has_audio(self) -> bool:
+        return self.audio_track is not None
 
     def read(
         self,
@@ -118,17 +115,20 @@ class Clip:
         if not ((times and self.has_video) or (spans and self.has_audio)):
             return
         with open_container(self.path) as container:
-            packets, video, audio = _Packets(container), _video(container), _audio(container)
-            readers: dict[int, _FrameReader | _SoundReader] = {}
+            packets, video, audio = self._packets(container), video_stream(container), self._audio(container)
+            readers: dict[int, _FrameReader | SoundReader] = {}
             if times and video is not None:
                 readers[video.index] = _FrameReader(video, packets.origin, times, longest_side)
             if spans and audio is not None:
-                readers[audio.index] = _SoundReader(audio, packets.origin, spans, sampling_rate)
+                readers[audio.index] = SoundReader(audio, packets.origin, spans, sampling_rate)
             for packet in packets:
                 reader = readers.get(packet.stream.index)
                 if reader is not None and not reader.done:
                     for frame in packets.decode(packet):
-                        yield from reader.feed(frame)
+                        try:
+                            yield from reader.feed(frame)
+                        except av.FFmpegError:  # sound that cannot be resampled
+                            packets.note_damage(packet)
                 if all(reader.done for reader in readers.values()):
                     break
             self._note_what_is_missing(packets, readers)
@@ -154,23 +154,55 @@ class Clip:
         pieces = list(self.read(spans=[(start, end)], sampling_rate=sampling_rate))
         return pieces[0].samples if pieces and isinstance(pieces[0], Sound) else None
 
-    def _describe(self) -> None:
+    def _describe(self, audio_track: int | None) -> None:
         with open_container(self.path) as container:
-            video, audio = _video(container), _audio(container)
-            if video is None and audio is None:
+            video, tracks = video_stream(container), audio_tracks(container)
+            if video is None and not any(map(is_playable, tracks)):
                 self._note_not_a_recording("there is neither video nor sound in it")
                 return
-            self.has_video, self.has_audio = video is not None, audio is not None
-            self.duration = _duration(container)
+            self.has_video = video is not None
+            self.audio_track = self._choose_track(tracks) if audio_track is None else self._find(audio_track, tracks)
+            self.duration = duration_of(container)
             if video is not None:
                 self.width, self.height = _upright_size(container, video)
         if self.duration is None:
             with open_container(self.path) as container:
-                packets = _Packets(container)
+                packets = self._packets(container)
                 deque(packets, maxlen=0)
                 self.duration = packets.end
 
-    def _note_what_is_missing(self, packets: "_Packets", readers: "dict[int, _FrameReader | _SoundReader]") -> None:
+    def _packets(self, container: InputContainer) -> "_Packets":
+        return _Packets(container, has_open_end(self.path))
+
+    def _audio(self, container: InputContainer) -> AudioStream | None:
+        return None if self.audio_track is None else audio_tracks(container)[self.audio_track - 1]
+
+    def _find(self, number: int, tracks: Sequence[AudioStream]) -> int | None:
+        if number <= len(tracks) and is_playable(tracks[number - 1]):
+            return number
+        found = f"found {len(tracks)}" if number > len(tracks) else "cannot decode it"
+        self._note(f"must have the sound track {number} that was asked for, {found}; its sound is treated as absent.")
+        return None
+
+    def _choose_track(self, tracks: Sequence[AudioStream]) -> int | None:
+        """The number of the first track that is not silent; of one track alone nothing is read for that."""
+        playable = [track for track in tracks if is_playable(track)]
+        if not playable:
+            return None
+        chosen = playable[0]
+        if len(playable) > 1:
+            with open_container(self.path) as container:
+                audible = first_audible(container, [audio_tracks(container)[tracks.index(one)] for one in playable])
+            chosen = chosen if audible is None else next(one for one in playable if one.index == audible.index)
+        number = tracks.index(chosen) + 1
+        if number > 1:
+            self._note(
+                f"has {len(tracks)} sound tracks, of which {number} is read, the first that is not silent; "
+                "`audio_track` chooses another."
+            )
+        return number
+
+    def _note_what_is_missing(self, packets: "_Packets", readers: "dict[int, _FrameReader | SoundReader]") -> None:
         """A sentence where all that was read ends early, or else where there were damaged packets."""
         ends = {index: reader.end for index, reader in readers.items() if not reader.done}
         whole = packets.ends if self._is_whole(packets) else dict.fromkeys(ends, self.duration or 0.0)
@@ -198,16 +230,6 @@ class Clip:
             self.problems.append(sentence)
 
 
-def open_container(path: Path) -> InputContainer:
-    """A file for reading, by any of the PyAV releases that the package allows.
-
-    Raises:
-        av.FFmpegError: where FFmpeg finds no recording in it.
-    """
-    # Absolute, since FFmpeg takes what comes before a colon for a protocol.
-    return av.open(str(path.absolute()), **_ANY_TAGS)
-
-
 def sample_times(rate: float, spans: Iterable[tuple[float, float]]) -> list[float]:
     """Times k / `rate` in seconds that lie in [start, end) of any span, and the middle of each span without any."""
     times: set[float] = set()
@@ -228,18 +250,23 @@ class _Packets:
     Attributes:
         origin: the time stamp that the recording begins with, in seconds.
         ends: where the last packet of each stream ends, in seconds.
-        damaged: start and end of the packets that cannot be decoded, in seconds.
     """
 
-    def __init__(self, container: InputContainer) -> None:
+    def __init__(self, container: InputContainer, has_open_end: bool = False) -> None:
         self.container = container
-        self.origin = _origin(container)
+        self._has_open_end = has_open_end
+        self.origin = origin_of(container)
         self.ends: dict[int, float] = {}
-        self.damaged: list[tuple[float, float]] = []
+        self._damaged: list[tuple[float, float]] = []
 
     @property
     def end(self) -> float:
         return max(self.ends.values(), default=0.0)
+
+    @property
+    def damaged(self) -> list[tuple[float, float]]:
+        """Start and end of the packets that cannot be decoded, in seconds."""
+        return [span for span in self._damaged if not (self._has_open_end and span[1] >= self.end)]
 
     @property
     def announced(self) -> dict[int, float]:
@@ -260,24 +287,27 @@ class _Packets:
                 self.ends[index] = max(self._span(packet)[1], self.ends.get(index, 0.0))
                 yield packet
         except av.FFmpegError:
-            self.damaged.append((self.end, self.end))
+            self._damaged.append((self.end, self.end))
 
     def decode(self, packet: Packet) -> list[Any]:
         """The frames that a packet completes."""
         if packet.is_corrupt:
-            self.damaged.append(self._span(packet))
+            self.note_damage(packet)
         try:
             return packet.decode()
         except av.FFmpegError:
-            self.damaged.append(self._span(packet))
+            self.note_damage(packet)
             return []
+
+    def note_damage(self, packet: Packet) -> None:
+        self._damaged.append(self._span(packet))
 
     def _span(self, packet: Packet) -> tuple[float, float]:
         if packet.pts is None:
             end = self.ends.get(packet.stream.index, 0.0)
             return end, end
-        start = _seconds(packet.pts, packet) - self.origin
-        return float(start), float(start + _seconds(packet.duration or 0, packet))
+        start = seconds(packet.pts, packet) - self.origin
+        return float(start), float(start + seconds(packet.duration or 0, packet))
 
 
 class _FrameReader:
@@ -306,10 +336,10 @@ class _FrameReader:
 
     def feed(self, frame: VideoFrame) -> Iterator[Frame]:
         stamp = self._stamp(frame)
-        start = self.end if stamp is None else float(_seconds(stamp, self._stream) - self._origin)
+        start = self.end if stamp is None else float(seconds(stamp, self._stream) - self._origin)
         yield from self._show_until(start)
         if frame.duration:
-            self._length = float(_seconds(frame.duration, self._stream))
+            self._length = float(seconds(frame.duration, self._stream))
         elif self._shown is not None and start > self._since:
             self._length = start - self._since
         self._shown, self._since, self.end = frame, start, start + self._length
@@ -335,135 +365,6 @@ class _FrameReader:
         width, height = (max(1, round(side * scale)) for side in (frame.width, frame.height))
         rgb = self._reformatter.reformat(frame, width, height, "rgb24", interpolation="BICUBIC")
         return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), round(frame.rotation / 90)))
-
-
-class _SoundReader:
-    """The spans of a stream's sound.
-
-    Attributes:
-        end: of the sound so far, in seconds.
-    """
-
-    def __init__(
-        self, stream: AudioStream, origin: Fraction, spans: list[tuple[float, float | None]], rate: int
-    ) -> None:
-        self.end = 0.0
-        self._stream, self._origin = stream, origin
-        self._rate = rate
-        asked = [_Span.of(index, start, end, rate) for index, (start, end) in enumerate(spans)]
-        self._waiting = deque(sorted((span for span in asked if span.first < span.last), key=lambda span: span.first))
-        self._open: list[_Span] = []
-        self._resampler: AudioResampler | None = None
-        self._form: tuple[str, str, int] | None = None
-        self._position = 0
-
-    @property
-    def done(self) -> bool:
-        return not self._waiting and not self._open
-
-    def feed(self, frame: AudioFrame) -> Iterator[Sound]:
-        start = self.end if frame.pts is None else float(_seconds(frame.pts, self._stream) - self._origin)
-        form = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if self._resampler is None or form != self._form or abs(start - self.end) > _JITTER:
-            yield from self._flush()
-            self.end, self._position = start, round(start * self._rate)
-            # To integers, since the resampler sums up channels to floats louder than they are.
-            self._resampler, self._form = AudioResampler("s32", "mono", self._rate), form
-        self.end += frame.samples / frame.sample_rate
-        frame.pts = None
-        yield from self._hand_out(self._resampler.resample(frame))
-
-    def finish(self) -> Iterator[Sound]:
-        yield from self._flush()
-        yield from self._close(self._open)
-
-    def _flush(self) -> Iterator[Sound]:
-        if self._resampler is not None:
-            yield from self._hand_out(frame for frame in self._resampler.resample(None) if frame is not None)
-
-    def _hand_out(self, frames: Iterable[AudioFrame]) -> Iterator[Sound]:
-        for frame in frames:
-            samples = frame.to_ndarray()[0].astype(np.float32) * np.float32(2**-31)
-            start, self._position = self._position, self._position + len(samples)
-            while self._waiting and self._waiting[0].first < self._position:
-                self._open.append(self._waiting.popleft())
-            for span in self._open:
-                span.add(start, samples)
-            yield from self._close([span for span in self._open if span.last <= self._position])
-
-    def _close(self, spans: Iterable["_Span"]) -> Iterator[Sound]:
-        for span in list(spans):
-            self._open.remove(span)
-            if span.is_heard:
-                yield Sound(span.index, np.concatenate(span.pieces))
-
-
-@dataclass(eq=False)
-class _Span:
-    """A span that is being filled; positions in samples."""
-
-    index: int
-    first: int
-    last: int
-    pieces: list[np.ndarray] = field(default_factory=list)
-    is_heard: bool = False
-
-    @classmethod
-    def of(cls, index: int, start: float, end: float | None, rate: int) -> "_Span":
-        return cls(index, max(0, round(start * rate)), sys.maxsize if end is None else round(end * rate))
-
-    def __post_init__(self) -> None:
-        self.filled = self.first
-
-    def add(self, position: int, samples: np.ndarray) -> None:
-        """Fill with the samples that begin at a position, and with silence up to there."""
-        silence = np.zeros(max(0, min(position, self.last) - self.filled), dtype=np.float32)
-        heard = samples[max(0, self.filled - position) : max(0, self.last - position)]
-        self.pieces += [piece for piece in (silence, heard) if len(piece)]
-        self.filled += len(silence) + len(heard)
-        self.is_heard |= len(heard) > 0
-
-
-def _video(container: InputContainer) -> VideoStream | None:
-    stream = _best(container, "video")
-    if stream is not None:
-        stream.thread_type = "AUTO"
-    return stream
-
-
-def _audio(container: InputContainer) -> AudioStream | None:
-    return _best(container, "audio")
-
-
-def _best(container: InputContainer, kind: Literal["video", "audio"]) -> Any:
-    """The stream that FFmpeg would play, among those that can be decoded and are no cover picture."""
-    playable = [
-        stream
-        for stream in container.streams
-        if stream.type == kind and stream.codec_context and not stream.disposition & Disposition.attached_pic
-    ]
-    best = container.streams.best(kind)
-    return best if best in playable else next(iter(playable), None)
-
-
-def _origin(container: InputContainer) -> Fraction:
-    """The first time stamp of video and sound in seconds; exact, while the container's own is rounded."""
-    streams = [stream for stream in (_video(container), _audio(container)) if stream is not None]
-    first = min((_seconds(s.start_time, s) for s in streams if s.start_time is not None), default=Fraction(0))
-    return Fraction(0) if -_PRIMING < first < 0 else first
-
-
-def _seconds(ticks: int, timed: Any) -> Fraction:
-    """Exact seconds of ticks of the time base of a stream or packet."""
-    return ticks * timed.time_base
-
-
-def _duration(container: InputContainer) -> float | None:
-    if container.duration is None:
-        return None
-    # Where streams have no duration of their own, the container's counts from time stamp 0.
-    is_measured = any(stream.duration is not None for stream in container.streams)
-    return container.duration / av.time_base - (0.0 if is_measured else float(_origin(container)))
 
 
 def _upright_size(container: InputContainer, video: VideoStream) -> tuple[int, int]:

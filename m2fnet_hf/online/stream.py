@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from ..attention_m2fnet import M2FNetCache
 from ..dialogue_m2fnet import EmotionPrediction, Utterance
+from ..normalization_m2fnet import PastSpeakers
 from ..pipeline_m2fnet import MultimodalEmotionPipeline
 from ..recordings.build_reader import fingerprint
 from ..utils.files import write_whole
@@ -31,7 +32,8 @@ class EmotionStream:
     It predicts what the model predicts for the whole dialogue, and keeps of the past what the model can still see: with
     `attention_window` neither memory nor time grow. One thing differs: where faces come with the person they belong to
     (`face_ids`), the resting face that is subtracted is the median over the last 64 utterances with faces, and not over
-    the whole recording.
+    the whole recording (unless the extractor of faces has `person_normalization` off). The past is kept of all
+    modalities together, so `return_modalities` is left out of its predictions.
 
     Args:
         model: the pipeline, or with a `processor` an [`M2FNetForEmotionClassification`].
@@ -79,9 +81,9 @@ class EmotionStream:
         batch["utterances"] = [[batch["utterances"][0][-1]]]
         batch["tensors"] = {name: values[:, -1:] for name, values in batch["tensors"].items()}
         batch["tensors"]["cache"] = self._cache
-        ((prediction,),) = self.pipe.postprocess(
-            self.pipe.forward(batch, **self.pipe._forward_params), **self.pipe._postprocess_params
-        )
+        settings = {**self.pipe._forward_params, "return_modalities": False}
+        output = self.pipe.forward(batch, **settings)
+        ((prediction,),) = self.pipe.postprocess(output, **self.pipe._postprocess_params)
         self._remember(utterance)
         return prediction
 
@@ -90,6 +92,8 @@ class EmotionStream:
         tensors: dict[str, torch.Tensor] = {}
         for number, (keys, values) in self._cache.states.items():
             tensors |= {f"keys.{number}": keys, f"values.{number}": values}
+        for modality, past in self._cache.speakers.items():
+            tensors |= {f"speakers.{modality}.{name}": value for name, value in vars(past).items()}
         for number, face in enumerate(self._faces):
             tensors |= {f"{name}.{number}": torch.as_tensor(array) for name, array in _faces(face).items()}
         state = {
@@ -132,12 +136,16 @@ class EmotionStream:
             arrays = {name: tensors.get(f"{name}.{number}") for name in FACES}
             stream._faces.append(Utterance(**{k: v.cpu().numpy() for k, v in arrays.items() if v is not None}))
         stream._cache.past_length = state["seen"]
+        for modality in {name.split(".")[1] for name in tensors if name.startswith("speakers.")}:
+            ids, sums = tensors[f"speakers.{modality}.ids"], tensors[f"speakers.{modality}.sums"]
+            stream._cache.speakers[modality] = PastSpeakers(ids, sums)
         numbers = [int(name.removeprefix("keys.")) for name in tensors if name.startswith("keys.")]
         stream._cache.states = {number: (tensors[f"keys.{number}"], tensors[f"values.{number}"]) for number in numbers}
         return stream
 
     def _remember(self, utterance: Utterance) -> None:
-        if utterance.face_ids is not None:
+        extractors = (self.pipe.processor.au_feature_extractor, self.pipe.processor.appearance_feature_extractor)
+        if utterance.face_ids is not None and any(one.person_normalization for one in extractors):
             self._faces = [*self._faces, Utterance(**_faces(utterance))][-RESTING_UTTERANCES:]
         processor = self.pipe.processor
         limit = 0 if processor.context == "none" else processor.past_utterances

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..configuration_m2fnet import M2FNetVisualConfig
+from ..configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
 from ..faces.registry import load_face_backend
 from ..faces.types import FaceBackend, Faces
+from ..processing_m2fnet import AUDIO_TENSORS
 from ..utils.hashes import hash_parts
 from .cache import Cache
 from .reader import SAMPLING_RATE, RecordingReader
@@ -33,6 +35,7 @@ def build_reader(
     cache: Cache | None = None,
     progress: Callable[..., Iterable[Any]] | None = None,
     encode_sound: bool = True,
+    audio_track: int | None = None,
 ) -> RecordingReader:
     """A reader of what the model reads.
 
@@ -46,6 +49,7 @@ def build_reader(
         cache: where results are kept.
         progress: wraps the pass over a recording, as `rich.progress.track` does.
         encode_sound: run the sound encoder on each batch of utterances, so that their sound need not stay in memory.
+        audio_track: which sound track of a recording, from 1. Default: the first that is not silent.
 
     Raises:
         ValueError, ImportError, OSError: where the face backend that was named does not work.
@@ -56,13 +60,14 @@ def build_reader(
         max_faces=processor.au_feature_extractor.max_faces,
         faces_required=faces is not None,
         reads_audio=config.audio_config is not None,
+        audio_track=audio_track,
         cache=cache or Cache(None),
         progress=progress,
     )
     if reader.reads_audio and encode_sound:
         reader.encode_audio = _AudioEncoder(model, processor)
         base: Any = model.base_model
-        settings = [processor.feature_extractor.to_dict(), config.num_blocks, str(model.dtype)]
+        settings = [processor.feature_extractor.to_dict(), *audio_pooling(config, str(model.dtype))]
         reader.settings["audio"] = fingerprint(base.audio_encoder, settings)
     if faces is not None and str(faces) != NO_FACES:
         reader.faces = load_face_backend(faces) if isinstance(faces, (str, Path)) else faces
@@ -72,30 +77,32 @@ def build_reader(
         except (ImportError, OSError, ValueError) as error:
             reader.unreported.append(str(error))
     if config.visual_config is not None:
-        _choose_face_features(reader, config.visual_config, processor.appearance_feature_extractor)
+        _choose_face_features(reader, config.visual_config, processor)
     return reader
 
 
-def _choose_face_features(
-    reader: RecordingReader, config: M2FNetVisualConfig, extractor: "AppearanceFeatureExtractor"
-) -> None:
+def _choose_face_features(reader: RecordingReader, config: M2FNetVisualConfig, processor: "M2FNetProcessor") -> None:
     """Choose what of each face the model reads."""
     if reader.faces is None:
         reader.visual_unavailable_reason = "faces were not looked for"
         return
     if config.visual_features in ("action_units", "both"):
-        offered = list(reader.faces.action_units)
-        wanted = config.action_units or offered
-        lacking = [name for name in wanted if name not in offered]
-        if lacking or len(wanted) != config.num_action_units:
+        extractor, offered = processor.au_feature_extractor, list(reader.faces.action_units)
+        wanted = list(config.action_units or offered)
+        lacking = extractor.lacking(offered, wanted)
+        # Without weights of its own the visual encoder masks single units, else it masks the face.
+        is_unreadable = len(lacking) == len(wanted) if config.hidden_size is None else bool(lacking)
+        if is_unreadable or len(wanted) != config.num_action_units:
             reader.visual_unavailable_reason = (
                 f"the faces come without {', '.join(lacking) or 'the Action Units that the model reads'}"
             )
             return
-        reader.units = [offered.index(name) for name in wanted]
+        reader.units = partial(extractor.arrange, offered=offered, wanted=wanted)
+        if not set(wanted) - set(lacking) <= set(offered):
+            reader.settings["openface_units"] = extractor.openface_units
     if config.visual_features in ("appearance", "both"):
-        reader.describe = _AppearanceDescriber(extractor)
-        reader.settings["appearance"] = extractor.fingerprint
+        reader.describe = _AppearanceDescriber(processor.appearance_feature_extractor)
+        reader.settings["appearance"] = processor.appearance_feature_extractor.fingerprint
 
 
 class _AudioEncoder:
@@ -116,7 +123,7 @@ class _AudioEncoder:
         inputs = self.processor([utterances], modalities=["audio"]).to(self.model.device)
         base: Any = self.model.base_model
         with torch.inference_mode():
-            output = base.get_audio_features(inputs["input_values"], inputs["audio_attention_mask"])
+            output = base.get_audio_features(**{name: inputs[name] for name in AUDIO_TENSORS if name in inputs})
         return output.pooler_output[0].float().cpu().numpy()
 
 
@@ -130,6 +137,12 @@ class _AppearanceDescriber:
         from ..faces.appearance import describe
 
         return self.extractor.project(describe(image, faces, geometry=self.extractor.geometry))
+
+
+def audio_pooling(config: M2FNetConfig, dtype: str) -> list[Any]:
+    """All of a model, beside the encoder's weights, that changes its features of sound."""
+    # The plain mean as it was before there was another: what was kept of it stays valid.
+    return [config.num_blocks, dtype, *([] if config.audio_pooling == "mean" else [config.audio_pooling])]
 
 
 def fingerprint(module: nn.Module, settings: Any) -> str:

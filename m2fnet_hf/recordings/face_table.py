@@ -1,6 +1,6 @@
 """What was measured of the faces of a recording, one row per face, and whose faces they are."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -18,7 +18,7 @@ class FaceTable:
     Args:
         table: `frames`, the times of all frames [N] in seconds, and one row per face in their order: `time`, `boxes`,
             `scores` and perhaps `action_units`, `identities` and `appearance`.
-        units: which of the Action Units are kept, in order; `None` keeps none.
+        units: makes the model's Action Units [N, A] of the backend's [N, A']; `None` keeps none.
         max_faces: faces kept per frame, the largest.
 
     Attributes:
@@ -26,7 +26,7 @@ class FaceTable:
         people: the track of each face.
     """
 
-    def __init__(self, table: Table, units: Sequence[int] | None, max_faces: int) -> None:
+    def __init__(self, table: Table, units: Callable[[np.ndarray], np.ndarray] | None, max_faces: int) -> None:
         self.table = table
         self.units = units
         self.max_faces = max_faces
@@ -61,7 +61,7 @@ class FaceTable:
         boxes = self.table["boxes"]
         columns = {"face_boxes": boxes, "face_areas": _areas(boxes), "face_ids": self.people}
         if self.units is not None and "action_units" in self.table:
-            columns["action_units"] = self.table["action_units"][:, list(self.units)]
+            columns["action_units"] = self.units(self.table["action_units"])
         if "appearance" in self.table:
             columns["appearance"] = self.table["appearance"]
         return fields | {name: _padded(column, frames) for name, column in columns.items()}

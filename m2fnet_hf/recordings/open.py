@@ -12,13 +12,16 @@ from ..media.frame_rate import frame_rate
 from ..utils.files import write_whole
 from ..utils.hashes import hash_text
 from .cache import Cache
-from .transcribe import transcribe
 
 TIMEOUT = 60.0  # seconds without an answer
 
 
 def open_source(
-    source: Any, asr: Any = None, cache: Cache | None = None, progress: Callable[..., Iterable[Any]] | None = None
+    source: Any,
+    asr: Any = None,
+    cache: Cache | None = None,
+    progress: Callable[..., Iterable[Any]] | None = None,
+    audio_track: int | None = None,
 ) -> tuple[Dialogue, Path | None]:
     """A dialogue, and its recording where it has one.
 
@@ -28,6 +31,7 @@ def open_source(
         asr: name of a speech recognition model, or the library's pipeline with one, for a recording without transcript.
         cache: keeps what it understood.
         progress: wraps the speech recognition, as `rich.progress.track` does.
+        audio_track: which sound track it reads, from 1. Default: the first that is not silent.
 
     Raises:
         FileNotFoundError: without the file.
@@ -44,9 +48,9 @@ def open_source(
     if "utterances" in source:
         return Dialogue.from_any(source), recording
     if source.get("transcript") is not None:
-        path, known = fetch(source["transcript"], cache), recording.is_file()
-        duration, rate = (Clip(recording).duration, frame_rate(recording)) if known else (None, None)
-        return read_transcript(path, duration, rate), recording
+        # Times may count milliseconds or frames, which the recording tells.
+        clip = Clip(recording, audio_track)
+        return read_transcript(fetch(source["transcript"], cache), clip.duration, frame_rate(recording)), recording
     if not recording.exists():
         raise FileNotFoundError(f"A recording must be a file, found none at {recording}; check the path.")
     if asr is None:
@@ -54,7 +58,9 @@ def open_source(
             f"{recording.name} needs the words that are said in it, found none; give `transcript` (a file that ends in "
             f'{", ".join(FORMATS)}) or `asr` (a speech recognition model such as "openai/whisper-small").'
         )
-    return transcribe(recording, asr, cache, progress), recording
+    from .transcribe import transcribe  # it loads the library's models
+
+    return transcribe(recording, asr, cache, progress, audio_track), recording
 
 
 def fetch(source: str | Path, cache: Cache) -> Path:

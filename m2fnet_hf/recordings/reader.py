@@ -2,7 +2,7 @@
 
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -14,6 +14,7 @@ from ..dialogue_m2fnet import Dialogue, Utterance
 from ..faces.registry import backend_for
 from ..faces.types import FaceBackend, Faces
 from ..media.clip import Clip, Frame, sample_times
+from ..media.sound import is_silent
 from .batches import Batches, Table
 from .cache import Cache, content_hash
 from .face_table import FaceTable
@@ -40,12 +41,13 @@ class RecordingReader:
 
     Args:
         faces: the backend that finds faces, or `None` to read none.
-        units: which of the backend's Action Units are kept, in order; `None` keeps none.
+        units: makes the model's Action Units [N, A] of the backend's [N, A'], NaN where unknown; `None` keeps none.
         describe: appearance features [P, E] of the faces of an image, or `None`.
         frame_rate: frames of each second of an utterance in which faces are looked for; each utterance gets one at
             least.
         max_faces: faces kept per frame, the largest.
         reads_audio: whether sound is wanted.
+        audio_track: which sound track of a recording, from 1. Default: the first that is not silent.
         encode_audio: the sound encoder: sounds [S] at 16 kHz to their features [N, D]; `None` keeps the sound itself.
         settings: of `appearance` (`describe`) and `audio` (`encode_audio`): all that changes their results, for the
             cache.
@@ -57,11 +59,12 @@ class RecordingReader:
     """
 
     faces: FaceBackend | None = None
-    units: Sequence[int] | None = None
+    units: Callable[[np.ndarray], np.ndarray] | None = None
     describe: Callable[[np.ndarray, Faces], np.ndarray] | None = None
     frame_rate: float = 2.0
     max_faces: int = 4
     reads_audio: bool = False
+    audio_track: int | None = None
     encode_audio: Callable[[list[np.ndarray]], np.ndarray] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     visual_unavailable_reason: str | None = None
@@ -98,7 +101,7 @@ class RecordingReader:
         return read
 
     def _read(self, utterances: list[Utterance], recording: Path, whole: bool = False) -> list[Utterance]:
-        clip = Clip(recording)
+        clip = Clip(recording, self.audio_track)
         if self.faces is not None:
             self.faces = backend_for(self.faces, recording)
         spans = [(0.0, clip.duration or 0.0)] if whole else spans_of(utterances, clip.duration or 0.0)
@@ -152,7 +155,12 @@ class RecordingReader:
         return Batches(sample_times(self.frame_rate, spans), FRAMES_AT_ONCE, self.detect_faces, self.cache, key)
 
     def _audio_batches(self, spans: list[Span], source: str) -> Batches:
-        key = {"stage": "sound", "source": source, "encoder": self.settings.get("audio")}
+        key = {
+            "stage": "sound",
+            "source": source,
+            "track": self.audio_track,
+            "encoder": self.settings.get("audio"),
+        }
         return Batches(spans, SOUNDS_AT_ONCE, self._encoded, self.cache, key)
 
     def _pass(
@@ -166,7 +174,13 @@ class RecordingReader:
         """One pass over the recording for what is not in the cache; gives the sounds that are not encoded."""
         times = [] if face_batches is None else face_batches.missing
         spans = audio_batches.missing if audio_batches is not None else known if self.reads_audio else []
-        key = {"stage": "problems", "source": source, "seen": face_batches is not None, "heard": self.reads_audio}
+        key = {
+            "stage": "problems",
+            "source": source,
+            "seen": face_batches is not None,
+            "heard": self.reads_audio,
+            "track": self.audio_track,
+        }
         problems = self.cache.load(**key)
         if problems is not None:
             clip.problems[:] = json.loads(problems["problems"].tobytes())
@@ -185,7 +199,7 @@ class RecordingReader:
                     assert face_batches is not None
                     face_batches.add(item.time, item)
                 elif audio_batches is None:
-                    sounds[spans[item.span]] = item.samples
+                    sounds[spans[item.span]] = audible(item.samples)
                 else:
                     audio_batches.add(spans[item.span], item.samples)
             for batches in (face_batches, audio_batches):
@@ -231,8 +245,10 @@ class RecordingReader:
 
     def _encoded(self, spans: list[Span], sounds: list[np.ndarray]) -> Table:
         assert self.encode_audio is not None
+        heard = [place for place, sound in enumerate(sounds) if audible(sound).size]
         bounds = np.array(spans, np.float64).reshape(-1, 2)
-        return {"spans": bounds, "features": self.encode_audio(sounds)} if sounds else {"spans": bounds}
+        table = {"spans": bounds[heard], "silent": np.delete(bounds, heard, axis=0)}
+        return {**table, "features": self.encode_audio([sounds[place] for place in heard])} if heard else table
 
     def completed(
         self,
@@ -242,13 +258,15 @@ class RecordingReader:
         sounds: Mapping[Span, np.ndarray],
         faces: FaceTable | None,
     ) -> Utterance:
-        """The utterance with its sound and faces, or why it has none."""
+        """The utterance with its sound and faces, or why it has none; an empty sound is a silent one."""
         found: dict[str, Any] = {}
         missing = dict(utterance.missing)
         if self.reads_audio:
             sound = None if span is None else sounds.get(span)
             if sound is None:
-                missing["audio"] = _why_absent(clip, span) if clip.has_audio else f"{clip.path.name} has no sound"
+                missing["audio"] = _why_absent(clip, span) if clip.has_audio else self._why_no_sound(clip)
+            elif not sound.size:
+                missing["audio"] = f"{clip.path.name} is silent there"
             elif self.encode_audio is not None:
                 found = {"audio_features": sound}
             else:
@@ -263,10 +281,22 @@ class RecordingReader:
             missing["visual"] = self.visual_unavailable_reason
         return utterance.replace(**found, missing=missing)
 
+    def _why_no_sound(self, clip: Clip) -> str:
+        return f"{clip.path.name} has no sound" + ("" if self.audio_track is None else f" track {self.audio_track}")
+
+
+def audible(sound: np.ndarray) -> np.ndarray:
+    """A sound as it is, or an empty one in the place of digital silence, which says nothing about a voice."""
+    return sound[:0] if is_silent(sound) else sound
+
 
 def _by_span(table: Table) -> dict[Span, np.ndarray]:
-    spans = map(tuple, table["spans"].tolist()) if table else ()
-    return dict(zip(spans, table.get("features", ()), strict=True))
+    """Features by span, empty ones where it is silent."""
+    if not table:
+        return {}
+    heard, silent = (map(tuple, table[name].tolist()) for name in ("spans", "silent"))
+    nothing = np.empty(0, np.float32)
+    return {**dict(zip(heard, table.get("features", ()), strict=True)), **dict.fromkeys(silent, nothing)}
 
 
 def spans_of(utterances: list[Utterance], duration: float) -> list[Span | None]:

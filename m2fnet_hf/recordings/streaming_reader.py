@@ -10,7 +10,7 @@ from ..dialogue_m2fnet import Dialogue, Utterance
 from ..faces.tracker import FaceTracker
 from ..media.clip import Clip, Frame, Sound, sample_times
 from .face_table import LONGEST_GAP, FaceTable
-from .reader import LONGEST_SIDE, SAMPLING_RATE, FacesUnavailableError, RecordingReader, Span, spans_of
+from .reader import LONGEST_SIDE, SAMPLING_RATE, FacesUnavailableError, RecordingReader, Span, audible, spans_of
 
 
 class StreamingReader:
@@ -27,7 +27,7 @@ class StreamingReader:
 
     def __init__(self, reader: RecordingReader, dialogue: Dialogue, recording: str | Path) -> None:
         self.reader = reader
-        self.clip = Clip(recording)
+        self.clip = Clip(recording, reader.audio_track)
         utterances = list(dialogue)
         self._spans = dict(zip(utterances, spans_of(utterances, self.clip.duration or 0.0), strict=True))
         self._known = list(dict.fromkeys(span for span in self._spans.values() if span is not None))
@@ -57,9 +57,9 @@ class StreamingReader:
             self._read(times[-1], span[1])
             self._forget(span[0])
             if span in self._sounds:
-                sound = self._sounds[span]
+                sound = audible(self._sounds[span])
                 encode = self.reader.encode_audio
-                sounds = {span: sound if encode is None else encode([sound])[0]}
+                sounds = {span: encode([sound])[0] if encode is not None and sound.size else sound}
         completed = self.reader.completed(self.clip, utterance, span, sounds, self._faces(times))
         return completed, self._problems()
 

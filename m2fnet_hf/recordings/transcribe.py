@@ -10,6 +10,7 @@ from transformers import Pipeline, pipeline
 
 from ..dialogue_m2fnet import Dialogue, Utterance
 from ..media.clip import Clip
+from ..media.sound import is_silent
 from .cache import Cache, content_hash
 
 # Seconds that a model other than Whisper reads at a time; the library overlaps them.
@@ -27,6 +28,7 @@ def transcribe(
     asr: str | Path | Pipeline,
     cache: Cache | None = None,
     progress: Callable[..., Iterable[Any]] | None = None,
+    audio_track: int | None = None,
 ) -> Dialogue:
     """The dialogue that a model recognises; speakers are not told apart.
 
@@ -35,13 +37,14 @@ def transcribe(
         asr: a model with timestamps: Whisper's are segments, those of CTC models words, which pauses make utterances.
         cache: keeps what it recognised.
         progress: wraps the one step that this is, as `rich.progress.track` does.
+        audio_track: which sound track of the recording, from 1. Default: the first that is not silent.
 
     Raises:
         ValueError: where there is no sound, or no speech was recognised.
     """
     cache = cache or Cache(None)
     name = asr if isinstance(asr, str | Path) else asr.model.name_or_path
-    key = {"stage": "speech", "source": content_hash(recording), "model": str(name)}
+    key = {"stage": "speech", "source": content_hash(recording), "track": audio_track, "model": str(name)}
     kept = cache.load(**key)
     if kept is not None:
         recognised = json.loads(kept["utterances"].tobytes())
@@ -49,7 +52,7 @@ def transcribe(
         steps: Iterable[Any] = [recording]
         if progress is not None:
             steps = progress(steps, description=f"Transcribing {recording.name}", total=1)
-        recognised = [utterance for step in steps for utterance in _recognise(step, asr)]
+        recognised = [utterance for step in steps for utterance in _recognise(step, asr, audio_track)]
         cache.save({"utterances": np.frombuffer(json.dumps(recognised).encode(), np.uint8)}, **key)
     if not recognised:
         raise ValueError(
@@ -58,13 +61,14 @@ def transcribe(
     return Dialogue([Utterance(text=text, start=start, end=end) for text, start, end in recognised], id=recording.stem)
 
 
-def _recognise(recording: Path, asr: str | Path | Pipeline) -> list[Chunk]:
+def _recognise(recording: Path, asr: str | Path | Pipeline, audio_track: int | None) -> list[Chunk]:
     recogniser: Any = pipeline("automatic-speech-recognition", model=str(asr)) if isinstance(asr, str | Path) else asr
     rate = recogniser.feature_extractor.sampling_rate
-    clip = Clip(recording)
+    clip = Clip(recording, audio_track)
     sound = clip.sound(sampling_rate=rate)
-    if sound is None:
-        reason = clip.problems[0] if clip.problems else f"{recording.name} has no sound."
+    if sound is None or is_silent(sound):
+        lack = "has no sound" if sound is None else "is silent"
+        reason = clip.problems[0] if clip.problems else f"{recording.name} {lack}."
         raise ValueError(f"Speech recognition needs sound, found none: {reason} Give a `transcript` instead.")
     whisper = recogniser.type == "seq2seq_whisper"
     options = {"return_timestamps": True} if whisper else {"return_timestamps": "word", "chunk_length_s": WINDOW}

@@ -31,8 +31,8 @@ _USUAL_RATE = Fraction(25)
 _END_TOLERANCE = 1.0  # seconds that a whole recording may lack of what it announces
 
 
-def annotate_video(
-    video: Path,
+def annotate_recording(
+    recording: Path,
     result: Mapping[str, Any],
     output: Path,
     progress: Callable[[Iterable[float]], Iterable[float]] = iter,
@@ -42,7 +42,7 @@ def annotate_video(
     The copy is an mp4, upright, with the recording's sound and the times of its frames.
 
     Args:
-        video: the recording.
+        recording: a file with pictures.
         result: `labels`, and `utterances` with `start` and `end` in seconds (`None`: not shown), `speaker`, `text`,
             `label`, `score` and perhaps `faces`, each with `time`, `track` and `box`: left, top, right and bottom as
             shares of the upright picture. Between its samples a box moves evenly.
@@ -56,30 +56,30 @@ def annotate_video(
     Warns:
         UserWarning: for a recording that is cut off or damaged.
     """
-    first = _first_frame(video)
-    if output.exists() and output.samefile(video):
+    first = _first_frame(recording)
+    if output.exists() and output.samefile(recording):
         raise ValueError(f"The output must be another file than the recording, found {output} for both; rename it.")
     with (
         write_whole(output) as part,
-        open_container(video) as source,
+        open_container(recording) as source,
         av.open(str(part.absolute()), "w", format="mp4", options={"movflags": "+faststart"}) as target,
     ):
         reader = _Reader(source)
         for _ in progress(_copy(reader, target, first, Painter(first, result))):
             pass
-    if problem := reader.problem(video.name):
+    if problem := reader.problem(recording.name):
         warnings.warn(problem, stacklevel=2)
 
 
-def _first_frame(video: Path) -> VideoFrame:
+def _first_frame(recording: Path) -> VideoFrame:
     try:
-        with open_container(video) as source:
+        with open_container(recording) as source:
             return next(source.decode(_picture_stream(source)))
     except FileNotFoundError:
-        raise FileNotFoundError(f"A recording must be a file, found none at {video}; check the path.") from None
+        raise FileNotFoundError(f"A recording must be a file, found none at {recording}; check the path.") from None
     except (av.FFmpegError, StopIteration):
         raise ValueError(
-            f"{video.name} shows no picture to draw in; give a recording with video that can be decoded."
+            f"{recording.name} shows no picture to draw in; give a recording with video that can be decoded."
         ) from None
 
 

@@ -1,5 +1,6 @@
 """Tables for the terminal."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,6 +32,21 @@ def prediction_table(predictions: Sequence[Mapping[str, Any]]) -> Table:
             prediction["label"],
             f"{prediction['score']:.0%}",
         )
+    return table
+
+
+def folder_table(rows: Sequence[tuple[str, Mapping[str, Any] | None, str]]) -> Table:
+    """What became of each conversation: name, result if there is one, and a word on it."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("Conversation")
+    table.add_column("Utterances", justify="right")
+    table.add_column("Most frequent")
+    table.add_column("Written")
+    for name, result, said in rows:
+        utterances = [] if result is None else result["utterances"]
+        labels = Counter(utterance["label"] for utterance in utterances).most_common(2)
+        frequent = ", ".join(f"{label} {count}" for label, count in labels)
+        table.add_row(Text(name), str(len(utterances)) if utterances else "", frequent, Text(said))
     return table
 
 
@@ -67,12 +83,14 @@ def ablation_table(result: Mapping[str, Any]) -> Table:
             splits = list(row["metrics"])
             metrics = [[_spread(row["metrics"][split][metric]) for split in splits] for metric in METRIC_NAMES]
             gains = [_spread(row["difference"][split]["weighted_f1"], "+") for split in splits if row["difference"]]
-            table.add_row(Text(_change(row["overrides"])), *("\n".join(lines) for lines in (splits, *metrics, gains)))
+            table.add_row(
+                Text(describe_change(row["overrides"])), *("\n".join(lines) for lines in (splits, *metrics, gains))
+            )
     return table
 
 
-def _change(overrides: Mapping[str, Any]) -> str:
-    """What a row changes, in words."""
+def describe_change(overrides: Mapping[str, Any]) -> str:
+    """What a row of an ablation changes, in words."""
     words = [
         " + ".join(value) if name == "modalities" else f"{name.rpartition('.')[2]} {value}"
         for name, value in overrides.items()

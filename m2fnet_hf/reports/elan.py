@@ -2,67 +2,208 @@
 
 import mimetypes
 import os
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 from pympi import Eaf
+from pympi.Elan import to_adocument
 
 from .formatting import one_line, speaker_name
 from .timeline_layout import by_start, free_lanes, milliseconds
 
 VOCABULARY = "emotions"
+KINDS = ("emotion", "probability")
+# A file must have a date, and the same result gives the same file.
+_DATE = "1970-01-01T00:00:00+00:00"
+# The elements that are added, in the order of a file, and the attribute that tells one from another.
+_ORDER = {
+    "TIER": "TIER_ID",
+    "LINGUISTIC_TYPE": "LINGUISTIC_TYPE_ID",
+    "LOCALE": "LANGUAGE_CODE",
+    "LANGUAGE": "LANG_ID",
+    "CONSTRAINT": "STEREOTYPE",
+    "CONTROLLED_VOCABULARY": "CV_ID",
+}
 
 
-def write_elan(result: Mapping[str, Any], path: Path, video: Path | None = None) -> None:
+class _Place(NamedTuple):
+    """An annotation of the file that was predicted.
+
+    Args:
+        tier, annotation: name and key.
+        values: its own and those of annotations that refer to it.
+    """
+
+    tier: str
+    annotation: str
+    values: frozenset[str]
+
+
+def write_elan(
+    result: Mapping[str, Any], path: Path, recording: Path | None = None, transcript: Path | None = None
+) -> None:
     """EAF: a tier per speaker with the words, and under it one with the emotion and one with its probability.
 
     ELAN allows no overlap within a tier: what overlaps an utterance of the same speaker goes to a further tier,
     `ANN 2`. Utterances without both times are left out; those without length last a millisecond.
 
     Args:
-        video: the recording, linked relative to `path`.
+        recording: linked relative to `path`.
+        transcript: the ELAN file that was predicted. All of it stays as it is, and what is said on its tiers has the
+            emotion and its probability under these.
     """
-    eaf = Eaf(author="m2fnet-hf")
-    eaf.remove_tier("default")
-    if video is not None:
-        link = Path(os.path.relpath(video, path.parent)).as_posix()
-        kind = mimetypes.guess_type(video.name)[0] or "application/octet-stream"
-        eaf.add_linked_file(link, relpath=link, mimetype=kind)
-    _add_types(eaf, result["labels"])
+    annotations = _Annotations(result["labels"], None if transcript is None else _opened(transcript))
+    if recording is not None:
+        annotations.link(recording, path.parent)
     by_speaker: dict[str, list[Mapping[str, Any]]] = {}
     for utterance in by_start(result["utterances"]):
-        by_speaker.setdefault(speaker_name(utterance), []).append(utterance)
+        if not annotations.refer_to_own(utterance):
+            by_speaker.setdefault(speaker_name(utterance), []).append(utterance)
     for name, utterances in by_speaker.items():
         lanes = free_lanes([milliseconds(utterance) for utterance in utterances])
         for lane in range(max(lanes) + 1):
-            _add_tiers(eaf, name, [u for u, place in zip(utterances, lanes, strict=True) if place == lane])
-    path.unlink(missing_ok=True)  # pympi would keep the old file as a .bak
-    eaf.to_file(str(path))
+            annotations.add_tier(name, [u for u, place in zip(utterances, lanes, strict=True) if place == lane])
+    document = to_adocument(annotations.added)
+    if transcript is not None:
+        document = _grafted(document, transcript, annotations.added.maxaid)
+    ElementTree.ElementTree(document).write(path, xml_declaration=True, encoding="UTF-8")
 
 
-def _add_types(eaf: Eaf, labels: list[str]) -> None:
-    """The types of the tiers; ELAN offers the model's emotions where one is corrected by hand."""
-    eaf.add_language("und", lang_label="undetermined")
-    eaf.add_controlled_vocabulary(VOCABULARY)
-    for number, label in enumerate(labels):
-        eaf.add_cv_entry(VOCABULARY, f"emotion{number}", [(label, "und", None)])
-    for name in ("emotion", "probability"):
-        eaf.add_linguistic_type(name, constraints="Symbolic_Association", timealignable=False)
-    eaf.linguistic_types["emotion"]["CONTROLLED_VOCABULARY_REF"] = VOCABULARY
+def _new() -> Eaf:
+    eaf = Eaf(author="m2fnet-hf")
+    eaf.adocument["DATE"] = _DATE
+    eaf.remove_tier("default")
+    return eaf
 
 
-def _add_tiers(eaf: Eaf, speaker: str, utterances: list[Mapping[str, Any]]) -> None:
-    names = (speaker if number == 1 else f"{speaker} {number}" for number in count(1))
-    tier = next(name for name in names if name not in eaf.tiers)
-    emotions, probabilities = f"emotion@{tier}", f"probability@{tier}"
-    eaf.add_tier(tier, part=speaker)
-    eaf.add_tier(emotions, ling="emotion", parent=tier, part=speaker)
-    eaf.add_tier(probabilities, ling="probability", parent=tier, part=speaker)
-    for utterance in utterances:
-        start, end = milliseconds(utterance)
-        middle = (start + end) / 2  # never a moment of the annotation before or after
-        eaf.add_annotation(tier, start, end, one_line(utterance["text"]))
-        eaf.add_ref_annotation(emotions, tier, middle, utterance["label"])
-        eaf.add_ref_annotation(probabilities, tier, middle, f"{utterance['score']:.3f}")
+def _opened(transcript: Path) -> Eaf:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of versions of the format
+        return Eaf(str(transcript))
+
+
+class _Annotations:
+    """What is added to an empty file, or to the one that was predicted.
+
+    Args:
+        labels: of the model; ELAN offers them where an emotion is corrected by hand.
+        given: the file that was predicted.
+
+    Attributes:
+        added: what is new.
+    """
+
+    def __init__(self, labels: Sequence[str], given: Eaf | None) -> None:
+        self.added = _new()
+        self._given = given or _new()
+        self.added.maxts, self.added.maxaid = self._given.maxts, self._given.maxaid
+        self._places = _places(self._given)
+        self._referring: dict[str, tuple[str, str]] = {}
+        self.added.add_language("und", lang_label="undetermined")
+        vocabulary = _free(VOCABULARY, self._given.controlled_vocabularies)
+        self.added.add_controlled_vocabulary(vocabulary)
+        for number, label in enumerate(labels):
+            self.added.add_cv_entry(vocabulary, f"emotion{number}", [(label, "und", None)])
+        self._types = {kind: _free(kind, self._given.linguistic_types) for kind in KINDS}
+        for name in self._types.values():
+            self.added.add_linguistic_type(name, constraints="Symbolic_Association", timealignable=False)
+        self.added.linguistic_types[self._types["emotion"]]["CONTROLLED_VOCABULARY_REF"] = vocabulary
+        own = self._given.linguistic_types.items()
+        self._type_of_words = next((name for name, kind in own if not kind.get("CONSTRAINTS")), "default-lt")
+        if self._type_of_words != "default-lt":
+            self.added.remove_linguistic_type("default-lt")
+
+    def link(self, recording: Path, folder: Path) -> None:
+        """Link the recording, unless the file does."""
+        keys = ("MEDIA_URL", "RELATIVE_MEDIA_URL")
+        linked = (str(media.get(key) or "") for media in self._given.media_descriptors for key in keys)
+        if any(unquote(link).replace("\\", "/").rpartition("/")[2] == recording.name for link in linked):
+            return
+        link = Path(os.path.relpath(recording, folder)).as_posix()
+        kind = mimetypes.guess_type(recording.name)[0] or "application/octet-stream"
+        self.added.add_linked_file(link, relpath=link, mimetype=kind)
+
+    def refer_to_own(self, utterance: Mapping[str, Any]) -> bool:
+        """Annotate an utterance where it stands in the file that was predicted; tells whether it does."""
+        places = self._places.get(milliseconds(utterance), [])
+        place = next((place for place in places if one_line(utterance["text"]) in place.values), None)
+        if place is None:
+            return False
+        places.remove(place)
+        if place.tier not in self._referring:
+            participant = self._given.tiers[place.tier][2].get("PARTICIPANT")
+            self._referring[place.tier] = self._add_referring(place.tier, participant)
+        self._refer(self._referring[place.tier], place.annotation, utterance)
+        return True
+
+    def add_tier(self, speaker: str, utterances: Iterable[Mapping[str, Any]]) -> None:
+        """A tier of utterances that do not overlap."""
+        tier = self._add(speaker, self._type_of_words, participant=speaker)
+        referring = self._add_referring(tier, speaker)
+        for utterance in utterances:
+            self.added.add_annotation(tier, *milliseconds(utterance), one_line(utterance["text"]))
+            self._refer(referring, f"a{self.added.maxaid}", utterance)
+
+    def _add_referring(self, tier: str, participant: str | None) -> tuple[str, str]:
+        """The tiers of the emotion and of its probability under a tier."""
+        emotion, probability = (self._add(f"{kind}@{tier}", self._types[kind], tier, participant) for kind in KINDS)
+        return emotion, probability
+
+    def _add(self, name: str, kind: str, parent: str | None = None, participant: str | None = None) -> str:
+        tier = _free(name, {**self._given.tiers, **self.added.tiers})
+        given = {"TIER_ID": tier, "LINGUISTIC_TYPE_REF": kind, "PARENT_REF": parent, "PARTICIPANT": participant}
+        self.added.add_tier(tier, tier_dict=given)
+        return tier
+
+    def _refer(self, tiers: tuple[str, str], annotation: str, utterance: Mapping[str, Any]) -> None:
+        """An emotion and its probability; pympi's own method looks through a whole tier for the annotation."""
+        for tier, value in zip(tiers, (utterance["label"], f"{utterance['score']:.3f}"), strict=True):
+            key = self.added.generate_annotation_id()
+            self.added.annotations[key] = tier
+            self.added.tiers[tier][1][key] = (annotation, value, None, None)
+
+
+def _free(name: str, taken: Mapping[str, Any]) -> str:
+    """A name that is not taken: `ANN`, or `ANN 2`."""
+    return next(one for one in (name if n == 1 else f"{name} {n}" for n in count(1)) if one not in taken)
+
+
+def _places(eaf: Eaf) -> dict[tuple[int, int], list[_Place]]:
+    """The annotations by start and end in milliseconds."""
+    values: dict[str, set[str]] = {}
+    for _, referring, *_ in eaf.tiers.values():
+        for parent, value, *_ in referring.values():
+            values.setdefault(parent, set()).add(one_line(value))
+    places: dict[tuple[int, int], list[_Place]] = {}
+    for tier, (aligned, *_) in eaf.tiers.items():
+        for key, (start, end, value, _) in aligned.items():
+            place = _Place(tier, key, frozenset({one_line(value), *values.get(key, ())}))
+            places.setdefault((eaf.timeslots[start], eaf.timeslots[end]), []).append(place)
+    return places
+
+
+def _grafted(added: ElementTree.Element, transcript: Path, last_annotation: int) -> ElementTree.Element:
+    """The file with what is added to it: pympi would drop what it does not know of, as links to vocabularies."""
+    ElementTree.register_namespace("xsi", "http://www.w3.org/2001/XMLSchema-instance")
+    root = ElementTree.parse(transcript).getroot()
+    header, time_order = root.find("HEADER"), root.find("TIME_ORDER")
+    assert header is not None
+    assert time_order is not None
+    for place, media in enumerate(added.iter("MEDIA_DESCRIPTOR"), start=len(header.findall("MEDIA_DESCRIPTOR"))):
+        header.insert(place, media)
+    time_order.extend(added.iter("TIME_SLOT"))
+    before = {"TIME_ORDER"}
+    for tag, key in _ORDER.items():
+        before.add(tag)
+        end = 1 + max(place for place, element in enumerate(root) if element.tag in before)
+        there = {element.attrib[key] for element in root.iter(tag)}
+        root[end:end] = [element for element in added.iter(tag) if element.attrib[key] not in there]
+    for one in header.iter("PROPERTY"):
+        if one.get("NAME") == "lastUsedAnnotationId":
+            one.text = str(last_annotation)
+    return root

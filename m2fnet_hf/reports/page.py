@@ -27,11 +27,11 @@ _BLOCK = 3 * 2**18  # bytes, a multiple of the three that base64 takes at a time
 BAR_WIDTH = 12  # pixels that the timeline has per utterance: it scrolls where they are many
 
 
-def write_page(result: Mapping[str, Any], path: Path, video: Path | None = None) -> None:
+def write_page(result: Mapping[str, Any], path: Path, recording: Path | None = None) -> None:
     """An HTML page with the recording, a timeline and a table.
 
     Args:
-        video: the recording, or a sound file. It becomes part of the page up to 64 MiB, else the page links it
+        recording: a video or a sound file. It becomes part of the page up to 64 MiB, else the page links it
             relative to `path`.
     """
     utterances = result["utterances"]
@@ -44,6 +44,7 @@ def write_page(result: Mapping[str, Any], path: Path, video: Path | None = None)
         utterances=utterances,
         speakers=len({speaker_name(utterance) for utterance in utterances}),
         names=UNREAD,
+        by_modality=[_by_modality(utterance) for utterance in utterances],
         places=[_place(index, utterance) for index, utterance in enumerate(utterances)],
         counts=[(label, counts[label]) for label in colors if label in counts],
         colors=colors,
@@ -51,8 +52,8 @@ def write_page(result: Mapping[str, Any], path: Path, video: Path | None = None)
         ticks=_ticks(layout, most=max(8, len(utterances) // 8)),
         bars=[_bar(bar, utterances[bar.number], layout) for bar in sorted(layout.bars, key=lambda bar: bar.left)],
         track_width=BAR_WIDTH * len(layout.bars),
-        player=None if video is None else _player(video, path.parent),
-        media_source="data:" if video is not None and _is_embedded(video) else Markup("'self' file:"),
+        player=None if recording is None else _player(recording, path.parent),
+        media_source="data:" if recording is not None and _is_embedded(recording) else Markup("'self' file:"),
         style=_part("page.css"),
         script=script,
         script_hash=_hash(f"\n{script}\n"),
@@ -60,8 +61,8 @@ def write_page(result: Mapping[str, Any], path: Path, video: Path | None = None)
     before, _, after = page.partition(_RECORDING)
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write(before)
-        if video is not None and _is_embedded(video):
-            _write_base64(video, file)
+        if recording is not None and _is_embedded(recording):
+            _write_base64(recording, file)
         file.write(after)
 
 
@@ -92,18 +93,18 @@ def _count(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
-def _is_embedded(video: Path) -> bool:
-    return video.stat().st_size <= LARGEST_EMBEDDED
+def _is_embedded(recording: Path) -> bool:
+    return recording.stat().st_size <= LARGEST_EMBEDDED
 
 
-def _player(video: Path, folder: Path) -> dict[str, str]:
-    kind = mimetypes.guess_type(video.name)[0] or "video/mp4"
-    if _is_embedded(video):
+def _player(recording: Path, folder: Path) -> dict[str, str]:
+    kind = mimetypes.guess_type(recording.name)[0] or "video/mp4"
+    if _is_embedded(recording):
         source = f"data:{kind};base64,{_RECORDING}"
     else:
-        source = quote(Path(os.path.relpath(video, folder)).as_posix())
+        source = quote(Path(os.path.relpath(recording, folder)).as_posix())
     element = "audio" if kind.startswith("audio/") else "video"
-    return {"element": element, "name": one_line(video.name), "source": source}
+    return {"element": element, "name": one_line(recording.name), "source": source}
 
 
 def _ticks(layout: Layout, most: int) -> list[tuple[float, str]]:
@@ -128,6 +129,16 @@ def _bar(bar: Bar, utterance: Mapping[str, Any], layout: Layout) -> dict[str, An
 
 def _percent(position: float, layout: Layout) -> float:
     return 100 * (position - layout.first) / (layout.last - layout.first)
+
+
+def _by_modality(utterance: Mapping[str, Any]) -> list[tuple[str, str, float]]:
+    """From what an answer was made, the emotion and its probability: each modality alone, and all but each."""
+    said = utterance.get("modality_scores", {"alone": {}, "without": {}})
+    # Of two modalities, without the one is the other alone.
+    kinds = {"{} alone": said["alone"], "without {}": said["without"] if len(said["without"]) > 2 else {}}
+    found = [(kind.format(UNREAD[name]), scores) for kind, each in kinds.items() for name, scores in each.items()]
+    best = [(source, max(scores, key=scores.__getitem__), max(scores.values())) for source, scores in found]
+    return best if len(said["alone"]) > 1 else []
 
 
 def _place(index: int, utterance: Mapping[str, Any]) -> str:

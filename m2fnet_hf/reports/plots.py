@@ -1,4 +1,4 @@
-"""Figures of a model as pictures."""
+"""Metrics of a model as pictures."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .console_tables import describe_change
 from .palette import MELD_COLORS, blend, palette, text_color
 
 try:
@@ -26,8 +27,8 @@ def write_plots(results: Mapping[str, Any], folder: Path) -> list[Path]:
 
     Args:
         results: what `evaluate` gave (`confusion.png`, `f1.png`, `reliability.png`), what `calibrate` gave
-            (`calibration.png`: before and after), or `ablation`, rows of `name`, `mean` and `sd` over seeds (`None` for
-            one seed) of weighted F1 (`ablation.png`); all shares are from 0 to 1.
+            (`calibration.png`: before and after), or what `ablate` gave (`ablation.png`: weighted F1 on test); all
+            shares are from 0 to 1.
         folder: made where it is not there.
 
     Returns:
@@ -42,8 +43,8 @@ def write_plots(results: Mapping[str, Any], folder: Path) -> list[Path]:
     if "temperature" in results:
         after = f"After: temperature {results['temperature']:.2f}"
         figures["calibration"] = draw_reliability({"Before": results["before"], after: results["after"]})
-    if "ablation" in results:
-        figures["ablation"] = draw_ablation(results["ablation"])
+    if "tables" in results:
+        figures["ablation"] = draw_ablation(ablation_rows(results["tables"]))
     for name, figure in figures.items():
         figure.savefig(folder / f"{name}.png")
     return [folder / f"{name}.png" for name in figures]
@@ -79,14 +80,25 @@ def draw_f1(
     return _draw_bars(title, bars)
 
 
+def ablation_rows(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """Of each row of each table, its `name`, and `mean` and `sd` over seeds of weighted F1 on test."""
+    rows = []
+    for table, of_table in tables.items():
+        for row in of_table:
+            spread = row["metrics"]["test"]["weighted_f1"]
+            name = f"{table}: {describe_change(row['overrides'])}"
+            rows.append({"name": name, "mean": spread["mean"], "sd": spread["std"]})
+    return rows
+
+
 def draw_ablation(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """The mean of each row, with a line of one standard deviation to each side."""
+    """The `mean` of each row, with a line of one standard deviation `sd` (`None` for one seed) to each side."""
     bars = []
     for name, mean, sd in ((row["name"], row["mean"], row["sd"]) for row in rows):
         ends = None if sd is None else (mean - sd, mean + sd)
         spread = "" if sd is None else f" ± {100 * sd:.1f}"
         bars.append(_Bar(name, mean, ends, f"{100 * mean:.1f}{spread}", FILL))
-    return _draw_bars("Weighted F1: mean and standard deviation over seeds", bars)
+    return _draw_bars("Weighted F1 on test: mean and standard deviation over seeds", bars)
 
 
 def draw_reliability(panels: Mapping[str, Mapping[str, Any]]) -> Figure:

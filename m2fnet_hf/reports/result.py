@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..data.language import describe_foreign, foreign_utterances
 from ..dialogue_m2fnet import EmotionPrediction
 from .console_tables import UNREAD, reads_only
 
@@ -20,6 +21,9 @@ def build_result(
     model_license: str | None = None,
 ) -> dict[str, Any]:
     """What is written as JSON, and what all other reports are made from.
+
+    Its `language` says what the model was trained on and, by position, which utterances are in something else; `None`
+    where that is not known.
 
     Args:
         predictions: what the pipeline gave for one dialogue.
@@ -40,6 +44,9 @@ def build_result(
             f"The model {model} needs {words} of one utterance at least, found none in {source}: {why}; give a "
             "recording that has them, or another model."
         )
+    languages = config.languages if "text" in reads else None
+    texts = [prediction["text"] for prediction in predictions]
+    notes = (reads_only(reads), describe_foreign(texts, languages))
     return {
         "source": source,
         "recording": None,
@@ -47,11 +54,17 @@ def build_result(
         "model_license": model_license,
         "labels": config.label_names,
         "reads": list(reads),
-        "note": reads_only(reads),
-        "warnings": list(warnings),
+        "note": " ".join(filter(None, notes)) or None,
+        "language": None if languages is None else _languages(languages, foreign_utterances(texts, languages)),
+        "warnings": [warning for warning in warnings if warning not in notes],
         "missing": {name: dict(counts.most_common()) for name, counts in missing.items() if counts},
         "utterances": list(predictions),
     }
+
+
+def _languages(trained_on: Sequence[str], foreign: Mapping[int, str]) -> dict[str, Any]:
+    """What the model was trained on, and by position the utterances in something else."""
+    return {"trained_on": list(trained_on), "foreign": {str(position): name for position, name in foreign.items()}}
 
 
 def recording_of(result: Mapping[str, Any]) -> str | None:

@@ -20,7 +20,8 @@ def write_reports(
     folder: str | Path,
     stem: str,
     kinds: Sequence[str] | Literal["all"] = "all",
-    video: str | Path | None = None,
+    recording: str | Path | None = None,
+    transcript: str | Path | None = None,
 ) -> list[Path]:
     """Write a file per kind: the new one takes the place of an older one only when it is whole.
 
@@ -28,7 +29,8 @@ def write_reports(
         folder: made where it is not there.
         stem: of the names: `<stem>.json`, but `<stem>.emotions.srt`, because the transcript may lie in the same folder.
         kinds: of `json`, `csv`, `srt`, `vtt`, `eaf` (ELAN), `png` (timeline) and `html` (page with the recording).
-        video: the recording, which the page shows and ELAN opens.
+        recording: what the page shows and ELAN opens.
+        transcript: what was predicted; where it is ELAN's, `eaf` is that file with the predictions.
 
     Returns:
         The files, in the order of `kinds`.
@@ -41,11 +43,12 @@ def write_reports(
         UserWarning: where subtitles and ELAN are left out for want of times, or lack some utterances.
     """
     kinds = _possible_kinds(result["utterances"], kinds)
-    video = None if video is None else Path(video)
-    writers = [(kind, _writer(kind, video)) for kind in kinds]
+    recording = None if recording is None else Path(recording)
+    own = Path(transcript) if transcript is not None and Path(transcript).suffix.lower() == ".eaf" else None
+    writers = [(kind, _writer(kind, recording, own)) for kind in kinds]
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    return [_replace(folder / _name(result, stem, kind), partial(write, result)) for kind, write in writers]
+    return [_replace(folder / report_name(result, stem, kind), partial(write, result)) for kind, write in writers]
 
 
 def check_packages(kinds: Sequence[str] | Literal["all"]) -> None:
@@ -80,7 +83,9 @@ def _possible_kinds(utterances: Sequence[Mapping[str, Any]], kinds: Sequence[str
     return [kind for kind in chosen if kind not in needy]
 
 
-def _writer(kind: str, video: Path | None) -> Callable[[Mapping[str, Any], Path], None]:
+def _writer(
+    kind: str, recording: Path | None, transcript: Path | None = None
+) -> Callable[[Mapping[str, Any], Path], None]:
     """What writes a kind of file; its packages are loaded here, before any file is written."""
     try:
         match kind:
@@ -101,7 +106,7 @@ def _writer(kind: str, video: Path | None) -> Callable[[Mapping[str, Any], Path]
             case "eaf":
                 from .elan import write_elan
 
-                return partial(write_elan, video=video)
+                return partial(write_elan, recording=recording, transcript=transcript)
             case "png":
                 from .timeline import write_timeline
 
@@ -109,13 +114,13 @@ def _writer(kind: str, video: Path | None) -> Callable[[Mapping[str, Any], Path]
             case _:
                 from .page import write_page
 
-                return partial(write_page, video=video)
+                return partial(write_page, recording=recording)
     except ImportError as error:
         raise ImportError(f"The report {kind} needs {error.name}: {REPORTS_EXTRA}") from None
 
 
-def _name(result: Mapping[str, Any], stem: str, kind: str) -> str:
-    """Never the name of the transcript."""
+def report_name(result: Mapping[str, Any], stem: str, kind: str) -> str:
+    """The name of a report, never that of the transcript."""
     name = f"{stem}.{kind}"
     return f"{stem}.emotions.{kind}" if kind in SUBTITLES or name == Path(result["source"]).name else name
 

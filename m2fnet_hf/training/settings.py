@@ -48,10 +48,12 @@ class RunConfig:
         encoders: pretrained `text` and `audio` encoders, by name or directory, and a `visual` one by the directory that
             `m2fnet train-extractor` wrote.
         model: arguments of [`M2FNetConfig`]; `labels` is a list of the labels in place of `id2label`.
-        processor: arguments of [`M2FNetProcessor`], `tokenizer` where it is not the text encoder's own, and for a model
-            that reads appearance `geometry` and the folder with the fitted components (`appearance`).
+        processor: arguments of [`M2FNetProcessor`] (`au_feature_extractor` may hold single settings, such as
+            `person_normalization: false`), `tokenizer` where it is not the text encoder's own, and for a model that
+            reads appearance `geometry` and the folder with the fitted components (`appearance`).
         training: arguments of [`EmotionTrainingArguments`].
-        media: how recordings are read, where the data has some: `faces`, `frame_rate` and `cache` as for the pipeline.
+        media: how recordings are read, where the data has some: `faces`, `frame_rate`, `audio_track` and
+            `cache` as for the pipeline.
     """
 
     encoders: dict[str, str] = field(default_factory=dict)

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 from transformers import (
+    AutoConfig,
+    AutoFeatureExtractor,
     AutoTokenizer,
     EarlyStoppingCallback,
     EvalPrediction,
@@ -21,9 +23,10 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
-from ..configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
+from ..configuration_m2fnet import SPECTROGRAM_ENCODERS, M2FNetConfig, M2FNetVisualConfig
 from ..data.labels import check_labels, label_id
 from ..dialogue_m2fnet import Dialogue
+from ..embedded_models import embedded, embedded_names
 from ..evaluation.metrics import HEADLINE, emotion_metrics
 from ..feature_extraction_m2fnet import GEOMETRY_SIZE, AppearanceFeatureExtractor, AUFeatureExtractor
 from ..features.extract import check_features
@@ -31,6 +34,7 @@ from ..losses import IGNORED
 from ..modeling_m2fnet import M2FNetForEmotionClassification
 from ..processing_m2fnet import M2FNetProcessor, check_causal
 from ..recordings.dataset import RecordedDialogues, with_recordings
+from ..spectrogram_m2fnet import default_extractor
 from ..utils.files import write_json
 from .collator import DialogueCollator
 from .distillation import distillation_loss, with_teacher_probabilities
@@ -196,6 +200,7 @@ def build_processor(run: RunConfig) -> M2FNetProcessor:
         )
     if tokenizer is not None and not isinstance(tokenizer, PreTrainedTokenizerBase):
         tokenizer = AutoTokenizer.from_pretrained(tokenizer)
+    sound = settings.pop("feature_extractor", None) or _sound_extractor(run)
     appearance = settings.pop("appearance", None)
     visual = run.model.get("visual_config") or {}
     if "visual" in run.encoders:
@@ -203,13 +208,29 @@ def build_processor(run: RunConfig) -> M2FNetProcessor:
     faces = {name: visual[name] for name in ("num_action_units", "max_faces") if name in visual}
     processor = M2FNetProcessor(
         tokenizer,
-        au_feature_extractor=AUFeatureExtractor(**faces),
+        sound,
+        au_feature_extractor=AUFeatureExtractor(**{**faces, **settings.pop("au_feature_extractor", {})}),
         appearance_feature_extractor=_appearance(visual, settings.pop("geometry", False)),
         **settings,
     )
     if appearance is not None:
         processor.appearance_feature_extractor.load_weights(appearance)
     return processor
+
+
+def _sound_extractor(run: RunConfig) -> Any:
+    """That of a sound encoder which reads spectrograms, `None` for the default one."""
+    source, settings = run.encoders.get("audio"), run.model.get("audio_config") or {}
+    if source is None:
+        known = settings.get("model_type") in SPECTROGRAM_ENCODERS
+        return default_extractor(AutoConfig.for_model(**settings)) if known else None
+    config = AutoConfig.from_pretrained(source)
+    if config.model_type not in SPECTROGRAM_ENCODERS:
+        return None
+    try:
+        return AutoFeatureExtractor.from_pretrained(source)
+    except OSError:  # a folder with an encoder alone
+        return default_extractor(config)
 
 
 def _appearance(visual: Mapping[str, Any], geometry: bool) -> AppearanceFeatureExtractor:
@@ -253,6 +274,8 @@ def load_weights(model: M2FNetForEmotionClassification, trained: str | Path) -> 
     Raises:
         ValueError: for a model of other sizes or modalities.
     """
+    if str(trained) in embedded_names() and not Path(trained).is_dir():
+        trained = embedded(str(trained))
     start = M2FNetForEmotionClassification.from_pretrained(trained, dtype=torch.float32)
     weights, own = start.state_dict(), model.state_dict()
     if start.config.label_names != model.config.label_names:

@@ -201,7 +201,8 @@ def test_each_modality_is_withheld_and_attention_is_shown(
     )
     assert head == [
         "Utterance",
-        *("With all", "Without text", "Without sound", "Without faces"),
+        *("With all", "Text alone", "Sound alone", "Faces alone"),
+        *("Without text", "Without sound", "Without faces"),
         *("Where it looked for sound", "Where it looked for faces"),
     ]
     assert [row[0] for row in rows] == ["1. ANN You came!", "2. BEN Never again."]
@@ -214,14 +215,21 @@ def answer(label: str, modalities: list[str], **more: Any) -> dict[str, Any]:
 
 
 def test_the_table_of_modalities_marks_changes_and_what_was_never_there() -> None:
-    answers = [answer("joy", ["text"], weights={"text": 0.75, "audio": 0.25}), answer("joy", ["text", "audio"])]
-    withheld = {"text": [answer("fear", []), answer("fear", ["audio"])], "audio": [answer("joy", ["text"])] * 2}
-    table = modality_table(answers[:1], withheld, ["joy", "fear"])
-    assert "nothing is left" in table
-    assert "had none" in table
+    joy, fear = {"joy": 0.75, "fear": 0.25}, {"joy": 0.4, "fear": 0.6}
+    lone = {"alone": {"text": joy}, "without": {}}
+    both = {"alone": {"text": joy, "audio": fear}, "without": {"text": fear, "audio": joy}}
+    answers = [
+        answer("joy", ["text"], weights={"text": 0.75, "audio": 0.25}, modality_scores=lone),
+        answer("joy", ["text", "audio"], modality_scores=both),
+    ]
+    table = modality_table(answers[:1], ["text", "audio"], ["joy", "fear"])
+    assert table.count("nothing is left") == 1
+    assert table.count("had none") == 2
+    assert "joy 75%" in table
     assert "text 75%, sound 25%" in table
     assert "<img" not in table
-    assert "<strong>" in modality_table(answers[1:], {"text": withheld["text"][1:]}, ["joy", "fear"])
+    assert "<strong>" not in table
+    assert modality_table(answers[1:], ["text", "audio"], ["joy", "fear"]).count("<strong>") == 2
 
 
 def test_a_wrong_time_is_named_by_its_row(serve: Callable[..., str]) -> None:

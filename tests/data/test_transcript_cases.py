@@ -1,7 +1,6 @@
-# ruff: noqa: E501, RUF001  lines and letters as people have them
+# ruff: noqa: E501  lines and letters as people have them
 """What people really have: files of tools, people and programs that are not as the books say, and what is in them."""
 
-import json
 import warnings
 from collections.abc import Callable
 from itertools import pairwise
@@ -9,38 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cue_files import rows, said, srt, vtt
 
 from m2fnet_hf.data.transcripts import Transcript, open_transcript, read_transcript
 
 Open = Callable[..., Transcript]
-
-
-@pytest.fixture
-def opened(tmp_path: Path) -> Open:
-    def opened(name: str, content: Any, **options: Any) -> Transcript:
-        path = tmp_path / name
-        content = content if isinstance(content, (str, bytes)) else json.dumps(content)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return open_transcript(path, **options)
-
-    return opened
-
-
-def rows(transcript: Transcript) -> list[tuple]:
-    return [(one.speaker, one.text, one.start, one.end) for one in transcript.dialogue]
-
-
-def said(transcript: Transcript) -> list[tuple]:
-    return [(one.speaker, one.text) for one in transcript.dialogue]
-
-
-def vtt(*texts: str) -> str:
-    cues = (f"{n}\n00:00:{n:02d}.000 --> 00:00:{n:02d}.900\n{text}\n" for n, text in enumerate(texts, start=1))
-    return "WEBVTT\n\n" + "\n".join(cues)
-
-
-def srt(*texts: str) -> str:
-    return "\n".join(f"{n}\n00:00:{n:02d},000 --> 00:00:{n:02d},900\n{text}\n" for n, text in enumerate(texts, start=1))
 
 
 ROLLING = """WEBVTT
@@ -184,100 +156,6 @@ def test_headers_of_many_tools_and_languages(opened: Open, header: str) -> None:
     assert rows(opened("a.csv", f"{header}\nAnna,0.5,2.25,You came!\n")) == [("Anna", "You came!", 0.5, 2.25)]
 
 
-# Speaker and words that each cue of a file has; a name alone is to be read as `NAME: Why?`.
-ZOOM = [
-    "Priya Raman (she/her)",
-    "J. O'Neil-Smith",
-    "iPhone (2)",
-    "maria",
-    "+1 555*****12",
-    "Dr. Anna Maria van der Berg",
-]
-MORE = ["2nd Floor Meeting Room", "Rao, Priya (Chennai)", "priya.rao@example.org", "Jean-Luc d'Arc", "Priya's iPhone"]
-MORE += ["María José de la Cruz García", "Galaxy S21 Ultra 5G", "bell hooks", "李 娜", "Dr. Smith, Jr."]
-TOOLS = [f"{name}{n}" for name in ("Speaker ", "S", "SPEAKER_0", "spk_", "Person ", "speaker") for n in (1, 2)]
-
-
-@pytest.mark.parametrize("names", [ZOOM, MORE, TOOLS, ["spk_0", "spk_1"], ["A", "B"], ["王芳", "李雷"]])
-@pytest.mark.parametrize("line", ["{}: Why?", "{} : Why?", "{}：Why?", "- {}: Why?", ">> {}: Why?", "<i>{}:</i> Why?"])
-def test_names_as_tools_write_them(opened: Open, names: list[str], line: str) -> None:
-    transcript = opened("a.vtt", vtt(*map(line.format, names), "Yes, of course."))
-    assert said(transcript) == [*((name, "Why?") for name in names), (None, "Yes, of course.")]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "The thing is: I hate it.",
-        "Listen: it is over.",
-        "I said: go!",
-        "So what I think: no.",
-        "Look, Ben: it works.",
-        "Here's the thing: no.",
-        "We have two rules: run and hide.",
-        "At 12:30 we meet.",
-        "Note: nobody came.",
-        "Wait... what: no?",
-    ],
-)
-def test_a_sentence_with_a_colon_is_no_name_even_among_names(opened: Open, text: str) -> None:
-    transcript = opened("a.vtt", vtt("Anna: Why?", "ben: Because.", text, "Anna: Oh.", "ben: Yes."))
-    assert said(transcript)[2] == (None, text)
-    assert [name for name, _ in said(transcript)] == ["Anna", "ben", None, "Anna", "ben"]
-
-
-def test_one_name_among_many_cues_without_any_is_a_sentence(opened: Open) -> None:
-    texts = ["It rains.", "Paris: what a city.", "I know.", "Do you?", "I do.", "Well.", "So."]
-    assert said(opened("a.srt", srt(*texts))) == [(None, text) for text in texts]
-    assert said(opened("a.srt", srt(*texts, "PARIS: Hi.")))[-1] == ("PARIS", "Hi.")
-
-
-@pytest.mark.parametrize(
-    ("cue", "turns"),
-    [
-        ("<v ->Did you hear that?</v>", [(None, "Did you hear that?")]),
-        (">> JOHN: I heard it too!", [("JOHN", "I heard it too!")]),
-        (">> So did I.", [(None, "So did I.")]),
-        ("&gt;&gt; So did I.", [(None, "So did I.")]),
-        (">>> Good evening. >> Hello.", [(None, "Good evening."), (None, "Hello.")]),
-        (" (speaker 0) Then these nets", [("speaker 0", "Then these nets")]),
-        (" (speaker 1) properties. [SPEAKER_TURN]", [("speaker 1", "properties.")]),
-        ('{\\an8}<font color="#ffff00"><i>MARTHA:</i> Where were you?</font>', [("MARTHA", "Where were you?")]),
-        ("- Tom, stop!\n- No, you stop!", [(None, "Tom, stop!"), (None, "No, you stop!")]),
-        ("TOM: Stop,\nnow!\nANNA: No!", [("TOM", "Stop, now!"), ("ANNA", "No!")]),
-        ("[door slams]", [(None, "[door slams]")]),
-        ("(LAUGHS) Stop it.", [(None, "(LAUGHS) Stop it.")]),
-        ("[Sighs] Fine.", [(None, "[Sighs] Fine.")]),
-        ("♪ la la la ♪", [(None, "♪ la la la ♪")]),
-        ("(JOHN) Get out!", [("JOHN", "Get out!")]),
-        ("[Anna] You lied to me: twice.", [("Anna", "You lied to me: twice.")]),
-        ("(Anna)\nYou lied to me.", [("Anna", "You lied to me.")]),
-        ("MAN 1: Who's there?", [("MAN 1", "Who's there?")]),
-        ("Dr. Lee [sighing]: Fine.", [("Dr. Lee", "Fine.")]),
-        ("ANNA (V.O.): Fine.", [("ANNA", "Fine.")]),
-        ("ANNA (CONT'D): Fine.", [("ANNA", "Fine.")]),
-        ("Anna [00:12]: Fine.", [("Anna", "Fine.")]),
-        ("[00:12] Anna: Fine.", [("Anna", "Fine.")]),
-        ("\u200eAnna: Fine.", [("Anna", "Fine.")]),
-        ("I <3 you, 2 > 1 & so on <laughs>", [(None, "I <3 you, 2 > 1 & so on <laughs>")]),
-        ("Anna: &quot;Tom &amp; I&quot;&nbsp;left", [("Anna", '"Tom & I" left')]),
-    ],
-)
-@pytest.mark.parametrize("write", [srt, vtt])
-def test_speaker_and_words_of_a_cue(opened: Open, write: Callable[..., str], cue: str, turns: list[tuple]) -> None:
-    assert said(opened("a.vtt", write(cue, "I know.", "ANNA B: Yes."))) == [
-        *turns,
-        (None, "I know."),
-        ("ANNA B", "Yes."),
-    ]
-
-
-def test_a_note_beside_a_name_is_said(opened: Open) -> None:
-    transcript = opened("a.srt", srt("Anna [crying]: No!", "Ben: Hush.", "Ben (softly): Hush.", "Ben (2): Yes."))
-    assert [name for name, _ in said(transcript)] == ["Anna", "Ben", "Ben", "Ben (2)"]
-    assert transcript.remarks == ("a.srt: 2 notes beside names ([crying], (softly)) left out.",)
-
-
 @pytest.mark.parametrize(
     "content",
     [
@@ -414,44 +292,6 @@ def test_our_own_files_come_back_without_a_remark(opened: Open) -> None:
     header = "start,end,speaker,text,label,score,joy,anger,modalities,missing\n"
     transcript = opened("a.csv", f"\ufeff{header}1.0,2.5,ANN,You came!,joy,0.6,0.6,0.4,text,audio: no sound\n")
     assert (rows(transcript), transcript.remarks) == ([("ANN", "You came!", 1.0, 2.5)], ())
-
-
-@pytest.mark.parametrize(
-    ("encoding", "texts"),
-    [
-        ("gb18030", ["王芳：你为什么不告诉我！", "李雷: 对不起"]),
-        ("big5", ["王芳：你為什麼不告訴我！", "李雷: 對不起"]),
-        ("shift_jis", ["田中：どうして言わなかったの？", "佐藤: ごめんなさい"]),
-        ("euc_jp", ["田中：どうして言わなかったの？", "佐藤: ごめんなさい"]),
-        ("iso2022_jp", ["田中：どうして言わなかったの？", "佐藤: ごめんなさい"]),
-        ("euc_kr", ["민수: 왜 나한테 말 안 했어?", "지영: 미안해"]),
-        ("cp1251", ["Анна: Почему ты плачешь?", "Борис: Не знаю."]),
-        ("koi8_r", ["Анна: Почему ты плачешь?", "Борис: Не знаю."]),
-        ("cp866", ["Анна: Почему ты плачешь?", "Борис: Не знаю."]),
-        ("cp1252", ["Zoë: “Où es-tu ?”", "René: Je suis désolé…"]),
-        ("latin-1", ["Müller: Schön, daß du da bist!", "Jörg: Natürlich."]),
-        ("latin-1", ["Íñigo: ¿Qué pasó, mañana?", "María: Nada."]),
-        ("cp1250", ["Łukasz: Dlaczego mi nie powiedziałeś?", "Żaneta: Przepraszam cię."]),
-        ("cp1253", ["Άννα: Γιατί κλαις;", "Γιώργος: Δεν ξέρω."]),
-        ("cp1254", ["Ayşe: Neden ağlıyorsun?", "Gökhan: Bilmiyorum."]),
-        ("cp1255", ["דנה: למה את בוכה?", "יוסי: אני לא יודע"]),
-        ("utf-16-le", ["王芳: 你好", "Anna: Hi"]),
-        ("utf-16-be", ["Anna: Why?", "Ben: Hm."]),
-        ("utf-32", ["Zoë: Why?", "Ben: Hm."]),
-        ("utf-8-sig", ["Zoë: Why?", "Ben: Hm."]),
-    ],
-)
-def test_old_encodings_of_short_files(opened: Open, encoding: str, texts: list[str]) -> None:
-    expected = [tuple(part.strip() for part in text.replace("：", ":").split(":", 1)) for text in texts]
-    assert said(opened("a.srt", srt(*texts).replace("\n", "\r\n").encode(encoding))) == expected
-
-
-def test_what_nobody_can_tell_is_refused(opened: Open) -> None:
-    with pytest.raises(ValueError, match=r"a\.srt must be text in UTF-8, .* found invalid .* save it as UTF-8"):
-        opened("a.srt", srt("그냥 가").encode("euc_kr"))
-    for content in (b"\0\0\0\x18ftypmp42\0\0\0\0", b"%PDF-1.4", b"PK\x03\x04docx"):
-        with pytest.raises(ValueError, match=r"a\.srt must be text, found another kind of file"):
-            opened("a.srt", content)
 
 
 def test_names_and_contents_that_no_one_expects(tmp_path: Path) -> None:

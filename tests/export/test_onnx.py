@@ -46,6 +46,11 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[M2FNetForEmotionClas
 ROWS = ("input_ids", "attention_mask", "pooling_mask", "input_values", "audio_attention_mask")
 VISUAL: dict[str, Any] = {"num_action_units": tiny.ACTION_UNITS, "num_appearance_features": 3, "hidden_size": 8}
 
+SPEAKERS: dict[str, Any] = {
+    "visual_config": {"num_action_units": tiny.ACTION_UNITS, "hidden_size": None, "face_pooling": "area"},
+    "speaker_normalization": ["audio", "visual"],
+}
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
@@ -64,6 +69,8 @@ VISUAL: dict[str, Any] = {"num_action_units": tiny.ACTION_UNITS, "num_appearance
         },
         {"text": None, "audio": None, "visual_config": {**VISUAL, "visual_features": "appearance"}},
         {"text": None, "audio": None, "visual": False, "audio_feature_size": 5},
+        {"text": None, "audio": None, "audio_feature_size": 5, **SPEAKERS},
+        {"text": None, "audio": None, "audio_feature_size": 5, "causal": True, "attention_window": 2, **SPEAKERS},
     ],
 )
 def test_whatever_a_config_allows_gives_torchs_logits(tmp_path: Path, config: dict[str, Any]) -> None:
@@ -76,6 +83,16 @@ def test_whatever_a_config_allows_gives_torchs_logits(tmp_path: Path, config: di
         output = runner(**inputs)
         torch.testing.assert_close(output.logits, expected.logits, atol=TOLERANCE, rtol=0)
         assert torch.equal(output.modality_mask, expected.modality_mask)
+
+
+@pytest.mark.slow
+def test_action_units_without_weights_need_no_areas(tmp_path: Path) -> None:
+    model, runner = exported(tmp_path / "onnx", text=None, audio=None, audio_feature_size=5, **SPEAKERS)
+    inputs = ragged_inputs(model, (4, 2))
+    del inputs["face_areas"]
+    with torch.no_grad():
+        expected = model(**inputs).logits
+    torch.testing.assert_close(runner(**inputs).logits, expected, atol=TOLERANCE, rtol=0)
 
 
 def test_the_folder_is_complete_and_the_axes_are_dynamic(pair: tuple) -> None:

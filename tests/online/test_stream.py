@@ -18,6 +18,12 @@ from m2fnet_hf.registration import TASK
 EXACT = 1e-5
 
 
+SPEAKERS: dict[str, Any] = {
+    "visual_config": {"num_action_units": tiny.ACTION_UNITS, "hidden_size": None, "face_pooling": "area"},
+    "speaker_normalization": ["audio", "visual"],
+}
+
+
 def build(processor: dict[str, Any] | None = None, **architecture: Any) -> MultimodalEmotionPipeline:
     torch.manual_seed(0)
     model = M2FNetForEmotionClassification(tiny.config(causal=True, **architecture)).eval()
@@ -53,6 +59,7 @@ def patchy(utterances: int) -> Dialogue:
         {"attention_window": 3, "speaker_embeddings": True, "fusion_includes_text": False},
         {"fusion": "gated", "attention_window": 1},
         {"fusion": "concat", "text": None},
+        {"attention_window": 2, **SPEAKERS},
     ],
 )
 @pytest.mark.parametrize("processor", [{}, {"past_utterances": 2}, {"context": "none", "speaker_prefix": "name"}])
@@ -96,6 +103,22 @@ def test_it_goes_on_in_another_process(tmp_path: Path) -> None:
     )
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert other.strip() == str(stream.add(said[2]))
+
+
+def test_what_speakers_said_is_saved(tmp_path: Path) -> None:
+    pipe = build(**SPEAKERS)
+    dialogue = patchy(9)
+    stream, expected = EmotionStream(pipe), pipe(dialogue)
+    for utterance, answer in zip(dialogue, expected, strict=True):
+        stream.save(tmp_path / "stream")
+        stream = EmotionStream.load(tmp_path / "stream", pipe)
+        assert agree(stream.add(utterance), answer)
+
+
+def test_a_stream_has_no_scores_by_modality() -> None:
+    pipe = build()
+    told = MultimodalEmotionPipeline(model=pipe.model, processor=pipe.processor, return_modalities=True)
+    assert EmotionStream(told).add({"text": "yes"}) == EmotionStream(pipe).add({"text": "yes"})
 
 
 def with_face(units: float) -> Utterance:

@@ -32,6 +32,7 @@ from m2fnet_hf.faces.registry import load_face_backend
 from m2fnet_hf.faces.types import Faces
 from m2fnet_hf.media.clip import Clip, Frame
 from m2fnet_hf.recordings import reader as reader_module
+from m2fnet_hf.recordings.build_reader import build_reader
 from m2fnet_hf.recordings.cache import Cache
 from m2fnet_hf.recordings.reader import RecordingReader
 from m2fnet_hf.recordings.streaming_reader import StreamingReader
@@ -156,6 +157,38 @@ def test_a_file_of_faces_takes_the_place_of_looking(
     assert answers[2]["missing"] == {"visual": "no face was found"}
     other = pipe(conversation.video, transcript=conversation.transcript, faces="none")
     assert scores(other)[0] != pytest.approx(scores(answers)[0], abs=1e-6)
+
+
+def test_openfaces_units_are_read_and_the_lacking_ones_masked(
+    seeing_checkpoint: Path, conversation: Conversation, tmp_path: Path
+) -> None:
+    times = np.arange(0, conversation.times[-1][1], 0.5)
+    units = {f"AU{unit}_r": 5 * np.random.default_rng(0).random(len(times)) for unit in ("01", "12", "17", "45")}
+    rows = np.stack([np.arange(1, len(times) + 1), times, np.ones(len(times)), *units.values()], axis=1)
+    header = ",".join(["frame", "timestamp", "success", *units])
+    np.savetxt(tmp_path / "openface.csv", rows, delimiter=",", header=header, comments="")
+    processor = M2FNetProcessor.from_pretrained(seeing_checkpoint)
+    processor.au_feature_extractor.person_normalization = False
+    torch.manual_seed(0)
+    settings = {"hidden_size": None, "face_pooling": "area"}
+    model = M2FNetForEmotionClassification(tiny.config(audio=None, visual_config=settings)).eval()
+    reader = build_reader(model, processor, faces=tmp_path / "openface.csv")
+    dialogue, problems = reader(read_transcript(conversation.transcript), conversation.video)
+    assert not problems
+    found = dialogue[0].action_units
+    assert found is not None
+    names = model.config.visual_config.action_units
+    known = [name for column, name in enumerate(names) if not np.isnan(found[..., column]).any()]
+    assert known == ["AU01", "AU12", "AU43"], "17 is another thing in OpenFace"
+    line = processor.au_feature_extractor.openface_units["AU12"]
+    expected = np.clip(line["slope"] * units["AU12_r"] + line["intercept"], 0, 1)
+    assert np.isin(found[..., names.index("AU12")].round(5), expected.astype(np.float32).round(5)).all()
+    given = processor(dialogue)
+    features = model.model.get_visual_features(**{n: given[n] for n in given if "units" in n}).pooler_output[0]
+    assert features[0, 20:].tolist() == [float(name in known) for name in names]
+    learned = M2FNetForEmotionClassification(tiny.config(audio=None, visual_config={"hidden_size": 8}))
+    reader = build_reader(learned, processor, faces=tmp_path / "openface.csv")
+    assert str(reader.visual_unavailable_reason).startswith("the faces come without AU02, AU04"), "it needs all of them"
 
 
 def test_faces_without_the_models_action_units_are_named(

@@ -15,7 +15,7 @@ pytest.importorskip("PIL", reason="the extra reports is not installed")
 
 from PIL import ImageColor
 
-from m2fnet_hf.reports.annotate import annotate_video
+from m2fnet_hf.reports.annotate import annotate_recording
 from m2fnet_hf.reports.overlay import draw_caption
 from m2fnet_hf.reports.palette import palette
 
@@ -113,7 +113,7 @@ def test_frames_and_sound_keep_their_times(
     times: tuple[float, ...], container: str, tmp_path: Path, output: Path
 ) -> None:
     recording = record(tmp_path / f"talk.{container}", times)
-    annotate_video(recording, result(said(0.0, 1.0)), output)
+    annotate_recording(recording, result(said(0.0, 1.0)), output)
     with av.open(str(recording)) as source:
         origin = float(min(stream.start_time * stream.time_base for stream in source.streams))
     expected = [time - origin for time in frames(recording)]
@@ -127,7 +127,7 @@ def test_frames_and_sound_keep_their_times(
 
 def test_sound_may_start_later_than_the_picture(tmp_path: Path, output: Path) -> None:
     recording = record(tmp_path / "talk.mp4", sound_start=0.4)
-    annotate_video(recording, result(said(0.0, 1.0)), output)
+    annotate_recording(recording, result(said(0.0, 1.0)), output)
     assert packets(output) == packets(recording)
     assert packets(output)[0][0] == pytest.approx(0.4 - 1024 / RATE)
     assert next(iter(frames(output))) == 0.0
@@ -135,7 +135,7 @@ def test_sound_may_start_later_than_the_picture(tmp_path: Path, output: Path) ->
 
 def test_sound_that_mp4_cannot_hold_becomes_aac(tmp_path: Path, output: Path) -> None:
     recording = record(tmp_path / "talk.mkv", sound="pcm_s16le")
-    annotate_video(recording, result(said(0.0, 1.0)), output)
+    annotate_recording(recording, result(said(0.0, 1.0)), output)
     heard = []
     for path in (recording, output):
         with av.open(str(path)) as container:
@@ -147,7 +147,7 @@ def test_sound_that_mp4_cannot_hold_becomes_aac(tmp_path: Path, output: Path) ->
 
 
 def test_a_recording_without_sound_gets_none(tmp_path: Path, output: Path) -> None:
-    annotate_video(record(tmp_path / "talk.mp4", sound=None), result(said(0.0, 1.0)), output)
+    annotate_recording(record(tmp_path / "talk.mp4", sound=None), result(said(0.0, 1.0)), output)
     with av.open(str(output)) as container:
         assert [stream.type for stream in container.streams] == ["video"]
     assert list(frames(output)) == list(EVERY_TENTH)
@@ -155,7 +155,9 @@ def test_a_recording_without_sound_gets_none(tmp_path: Path, output: Path) -> No
 
 def test_a_box_moves_between_its_samples_in_the_emotions_colour(tmp_path: Path, output: Path) -> None:
     faces = [face(0.0, 0.1, 0.1, 0.3, 0.4), face(1.0, 0.5, 0.1, 0.7, 0.4), face(1.0, 0.5, 0.1, 0.7, 0.4)]
-    annotate_video(record(tmp_path / "talk.mp4"), result(said(0.0, 0.2), said(0.2, 1.9, "anger", faces=faces)), output)
+    annotate_recording(
+        record(tmp_path / "talk.mp4"), result(said(0.0, 0.2), said(0.2, 1.9, "anger", faces=faces)), output
+    )
     shown = frames(output)
     for time, left, color in ((0.1, 44, "joy"), (0.5, 96, "anger"), (1.0, 160, "anger"), (1.5, 160, "anger")):
         assert is_colored(shown[time][60, left : left + 2].mean(0), COLORS[color]), time
@@ -168,7 +170,7 @@ def test_a_box_moves_between_its_samples_in_the_emotions_colour(tmp_path: Path, 
 def test_boxes_are_white_where_the_emotion_is_not_known(tmp_path: Path, output: Path) -> None:
     faces = [face(time, 0.1, 0.1, 0.3, 0.4) for time in (0.1, 0.5, 0.9, 1.3)]
     spoken = result(said(0.0, 1.0, faces=faces), said(0.4, 0.6, "anger"), said(1.2, 1.9, faces=faces))
-    annotate_video(record(tmp_path / "talk.mp4"), spoken, output)
+    annotate_recording(record(tmp_path / "talk.mp4"), spoken, output)
     shown = frames(output)
     for time, color in ((0.2, COLORS["joy"]), (0.5, "white"), (0.8, COLORS["joy"]), (1.1, "white")):
         assert is_colored(shown[time][60, 32:34].mean(0), color), time
@@ -176,7 +178,7 @@ def test_boxes_are_white_where_the_emotion_is_not_known(tmp_path: Path, output: 
 
 def test_samples_further_apart_are_not_joined(tmp_path: Path, output: Path) -> None:
     faces = [face(0.0, 0.1, 0.1, 0.3, 0.4), face(0.2, 0.1, 0.1, 0.3, 0.4), face(2.5, 0.5, 0.1, 0.7, 0.4)]
-    annotate_video(record(tmp_path / "talk.mp4", sound=None), result(said(0.0, 1.9, faces=faces)), output)
+    annotate_recording(record(tmp_path / "talk.mp4", sound=None), result(said(0.0, 1.9, faces=faces)), output)
     shown = frames(output)
     assert is_colored(shown[0.3][60, 32:34].mean(0), COLORS["joy"])
     assert np.ptp(shown[0.5][20:110, :150]) < 20
@@ -184,7 +186,7 @@ def test_samples_further_apart_are_not_joined(tmp_path: Path, output: Path) -> N
 
 def test_captions_show_during_their_utterances_only(tmp_path: Path, output: Path) -> None:
     other = said(0.8, 1.3, "anger", speaker=None, text="Go away, all of you. " * 20, score=0.97)
-    annotate_video(
+    annotate_recording(
         record(tmp_path / "talk.mp4"), result(said(0.1, 0.5), other, said(1.0, 1.3), said(None, None)), output
     )
     shown = {time: frame[120:].astype(int) for time, frame in frames(output).items()}
@@ -202,7 +204,7 @@ def test_captions_show_during_their_utterances_only(tmp_path: Path, output: Path
 def test_pictures_are_upright(rotation: int, lighter: str, tmp_path: Path, output: Path) -> None:
     faces = [face(0.0, 0.25, 0.1, 0.75, 0.6)]
     recording = record(tmp_path / "phone.mov", rotation=rotation)
-    annotate_video(recording, result(said(0.0, 1.9, faces=faces)), output)
+    annotate_recording(recording, result(said(0.0, 1.9, faces=faces)), output)
     image = frames(output)[0.1]
     height, width = image.shape[:2]
     assert (width, height) == ((320, 240) if rotation == 180 else (240, 320))
@@ -223,7 +225,7 @@ def test_every_size_is_drawn_on(
 ) -> None:
     recording = record(tmp_path / "talk.mp4", (0.0, 0.1, 0.2), size=size, pixels=pixels, sound=None)
     many = [said(0.0, 0.2, text="A" * 500, faces=[face(0.0, -0.2, 0.1, 0.5, 1.4)]) for _ in range(3)]
-    annotate_video(recording, result(*many), output)
+    annotate_recording(recording, result(*many), output)
     shown = frames(output)
     assert shown[0.1].shape[:2] == expected[::-1]
     assert np.ptp(shown[0.1]) > 100
@@ -241,7 +243,7 @@ def test_colours_are_right_in_every_colour_space(space: int, tmp_path: Path, out
             picture = av.VideoFrame.from_ndarray(np.full((240, 320, 3), (200, 40, 40), np.uint8), "rgb24")
             container.mux(video.encode(picture.reformat(format="yuv420p", dst_colorspace=space)))
         container.mux(video.encode(None))
-    annotate_video(recording, result(said(0.0, 1.0, faces=[face(0.0, 0.1, 0.1, 0.3, 0.4)])), output)
+    annotate_recording(recording, result(said(0.0, 1.0, faces=[face(0.0, 0.1, 0.1, 0.3, 0.4)])), output)
     with av.open(str(output)) as container:
         frame = next(container.decode(video=0))
         assert frame.colorspace == space
@@ -255,7 +257,7 @@ def test_mpeg4_is_written_without_an_h264_encoder(
 ) -> None:
     recording = record(tmp_path / "talk.mp4", IRREGULAR)
     monkeypatch.setattr(av, "codecs_available", av.codecs_available - {"libx264"})
-    annotate_video(recording, result(said(0.0, 1.0)), output)
+    annotate_recording(recording, result(said(0.0, 1.0)), output)
     with av.open(str(output)) as container:
         assert container.streams.video[0].codec.canonical_name == "mpeg4"
     assert list(frames(output)) == list(IRREGULAR)
@@ -264,7 +266,7 @@ def test_mpeg4_is_written_without_an_h264_encoder(
 def test_a_recording_without_times_of_presentation_keeps_its_frames(tmp_path: Path, output: Path) -> None:
     recording = record(tmp_path / "talk.avi", sound=None)
     assert list(frames(recording)) != list(EVERY_TENTH), "the file tells the order of decoding"
-    annotate_video(recording, result(said(0.0, 1.0)), output)
+    annotate_recording(recording, result(said(0.0, 1.0)), output)
     np.testing.assert_allclose(list(frames(output)), EVERY_TENTH, atol=0.0011)
 
 
@@ -275,7 +277,7 @@ def test_a_recording_that_is_cut_off_is_copied_up_to_there(tmp_path: Path, outpu
         middle = [packet.pos for packet in container.demux(video=0)][30]
     recording.write_bytes(recording.read_bytes()[:middle])
     with pytest.warns(UserWarning, match=r"^talk\.mp4 could be read up to 0:03\.\d of 0:06\.0 only"):
-        annotate_video(recording, result(said(0.0, 1.0)), output)
+        annotate_recording(recording, result(said(0.0, 1.0)), output)
     read = list(frames(output))
     assert 25 <= len(read) <= 32
     assert read[:25] == list(times[:25])
@@ -291,7 +293,7 @@ def test_an_older_file_is_replaced_at_the_end(tmp_path: Path, output: Path) -> N
             done.append(second)
             yield second
 
-    annotate_video(record(tmp_path / "talk.mp4"), result(said(0.0, 1.0)), output, watch)
+    annotate_recording(record(tmp_path / "talk.mp4"), result(said(0.0, 1.0)), output, watch)
     assert done == sorted(done)
     assert done[-1] == pytest.approx(2.0, abs=0.1)
     assert os.listdir(output.parent) == [output.name]
@@ -312,7 +314,7 @@ def test_a_failure_leaves_nothing_behind(
 ) -> None:
     recording = record(tmp_path / "talk.mp4")
     with pytest.raises(error):
-        annotate_video(recording, result(said(0.0, 0.5), broken), output, progress)
+        annotate_recording(recording, result(said(0.0, 0.5), broken), output, progress)
     assert os.listdir(output.parent) == []
 
 
@@ -321,16 +323,16 @@ def test_bad_files_are_refused(tmp_path: Path, output: Path) -> None:
     recording = record(tmp_path / "talk.mp4")
     before = recording.read_bytes()
     with pytest.raises(ValueError, match=r"another file than the recording, found .*talk\.mp4 for both"):
-        annotate_video(recording, spoken, recording)
+        annotate_recording(recording, spoken, recording)
     assert recording.read_bytes() == before
     sound = record(tmp_path / "talk.wav", (), sound="pcm_s16le")
     with pytest.raises(ValueError, match=r"^talk\.wav shows no picture to draw in; give a recording with video"):
-        annotate_video(sound, spoken, output)
+        annotate_recording(sound, spoken, output)
     (tmp_path / "words.mp4").write_text("no video")
     with pytest.raises(ValueError, match=r"^words\.mp4 shows no picture"):
-        annotate_video(tmp_path / "words.mp4", spoken, output)
+        annotate_recording(tmp_path / "words.mp4", spoken, output)
     with pytest.raises(FileNotFoundError, match=r"found none at .*absent\.mp4; check the path"):
-        annotate_video(tmp_path / "absent.mp4", spoken, output)
+        annotate_recording(tmp_path / "absent.mp4", spoken, output)
     assert os.listdir(output.parent) == []
 
 
@@ -358,8 +360,10 @@ def test_memory_does_not_grow_with_length(tmp_path: Path, output: Path) -> None:
     for seconds in (20, 120):
         recording = record(tmp_path / f"{seconds}.mp4", tuple(k / 10 for k in range(10 * seconds)), sound=None)
         code = (
-            "import resource, sys; from pathlib import Path; from m2fnet_hf.reports.annotate import annotate_video\n"
-            "annotate_video(Path(sys.argv[1]), {'labels': [], 'utterances': []}, Path(sys.argv[2]))\n"
+            "import resource, sys\n"
+            "from pathlib import Path\n"
+            "from m2fnet_hf.reports.annotate import annotate_recording\n"
+            "annotate_recording(Path(sys.argv[1]), {'labels': [], 'utterances': []}, Path(sys.argv[2]))\n"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
         )
         command = [sys.executable, "-c", code, str(recording), str(output)]

@@ -56,7 +56,7 @@ def test_each_emotion_hangs_on_its_own_moment(tmp_path: Path) -> None:
 
 
 def test_the_recording_is_linked_from_where_the_file_lies(tmp_path: Path) -> None:
-    eaf = written(tmp_path, [utterance()], video=tmp_path / "films" / "clip.mp4")
+    eaf = written(tmp_path, [utterance()], recording=tmp_path / "films" / "clip.mp4")
     (link,) = eaf.get_linked_files()
     assert (link["RELATIVE_MEDIA_URL"], link["MIME_TYPE"]) == ("films/clip.mp4", "video/mp4")
 

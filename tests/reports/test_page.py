@@ -19,8 +19,8 @@ SPOKEN = [
 ]
 
 
-def opened(browser: Any, path: Path, content: dict, video: Path | None = None) -> Any:
-    write_page(content, path, video)
+def opened(browser: Any, path: Path, content: dict, recording: Path | None = None) -> Any:
+    write_page(content, path, recording)
     browser.get_log("browser")
     browser.get(path.as_uri())
     return browser
@@ -152,6 +152,31 @@ def test_nothing_is_requested_and_nothing_complains(
     assert "http" not in page.replace("http-equiv", "")
 
 
+def test_each_modality_and_the_others_without_it_are_told_apart(browser: Any, tmp_path: Path) -> None:
+    joy, anger, fear = ({label: 0.7, "neutral": 0.3} for label in ("joy", "anger", "fear"))
+    three = {
+        "alone": {"text": joy, "audio": anger, "visual": fear},
+        "without": {"text": anger, "audio": joy, "visual": joy},
+    }
+    two = {"alone": {"text": joy, "audio": anger}, "without": {"text": anger, "audio": joy}}
+    one = {"alone": {"text": joy}, "without": {}}
+    opened(browser, tmp_path / "page.html", result([utterance(modality_scores=each) for each in (three, two, one)]))
+    browser.execute_script("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
+    rows = browser.find_elements("css selector", "tbody tr")
+    assert len(rows) == 3
+    shown = [[line.text.split("\n") for line in row.find_elements("css selector", ".by-modality li")] for row in rows]
+    assert shown == [
+        [
+            *(["Text alone: joy", "70%"], ["Sound alone: anger", "70%"], ["Faces alone: fear", "70%"]),
+            *(["Without text: anger", "70%"], ["Without sound: joy", "70%"], ["Without faces: joy", "70%"]),
+        ],
+        [["Text alone: joy", "70%"], ["Sound alone: anger", "70%"]],
+        [],
+    ]
+    assert len(browser.find_elements("css selector", "ul[aria-label='The emotion by modality']")) == 2
+    assert browser.get_log("browser") == []
+
+
 def test_hostile_words_are_inert(browser: Any, tmp_path: Path) -> None:
     content = result(
         [utterance(HOSTILE, speaker=HOSTILE, missing={"visual": HOSTILE})],
@@ -249,7 +274,10 @@ def test_two_thousand_utterances_load_at_once(browser: Any, tmp_path: Path) -> N
 
 
 def test_tags_are_balanced(tmp_path: Path) -> None:
-    write_page(conversation(3), tmp_path / "page.html")
+    scores = {"alone": {"text": {"joy": 1.0}, "audio": {"joy": 1.0}}, "without": {}}
+    content = conversation(3)
+    content["utterances"].append(utterance(modality_scores=scores))
+    write_page(content, tmp_path / "page.html")
     still_open: list[str] = []
 
     class Checker(HTMLParser):

@@ -14,10 +14,19 @@ from m2fnet_hf.evaluation.calibration import calibration_metrics
 from m2fnet_hf.evaluation.columns import PredictionColumns
 from m2fnet_hf.evaluation.evaluate import compute_metrics
 from m2fnet_hf.reports.palette import MELD_COLORS
-from m2fnet_hf.reports.plots import draw_ablation, draw_confusion, draw_f1, draw_reliability, write_plots
+from m2fnet_hf.reports.plots import ablation_rows, draw_ablation, draw_confusion, draw_f1, draw_reliability, write_plots
 
 SEVEN = list(MELD_COLORS)
 ROWS = [{"name": "text", "mean": 0.61, "sd": 0.02}, {"name": "text, $sound$", "mean": 0.63, "sd": None}]
+TABLES = {
+    "modalities": [
+        {
+            "overrides": {"modalities": ["text", "audio"]},
+            "metrics": {"test": {"weighted_f1": {"mean": 0.6, "std": 0.1}}},
+        },
+    ],
+    "fusion": [{"overrides": {}, "metrics": {"test": {"weighted_f1": {"mean": 0.5, "std": None}}}}],
+}
 SURE = calibration_metrics(np.tile([0.9, 0.1], (10, 1)), np.arange(10) % 2)
 
 
@@ -36,7 +45,7 @@ def lines(axis: Axes) -> list[list[float]]:
 
 def test_a_picture_for_all_that_there_is(tmp_path: Path) -> None:
     calibrated = {"temperature": 2.0, "before": SURE, "after": SURE}
-    results = {**compute_metrics(PredictionColumns(dialogues(20, 5))), **calibrated, "ablation": ROWS}
+    results = {**compute_metrics(PredictionColumns(dialogues(20, 5))), **calibrated, "tables": TABLES}
     written = write_plots(results, tmp_path / "new")
     assert [path.name for path in written] == [
         "confusion.png",
@@ -100,6 +109,13 @@ def test_rows_of_an_ablation() -> None:
     assert words(axis) == ["61.0 ± 2.0", "63.0"]
 
 
+def test_rows_of_every_table_are_named() -> None:
+    assert ablation_rows(TABLES) == [
+        {"name": "modalities: text + audio", "mean": 0.6, "sd": 0.1},
+        {"name": "fusion: as it is", "mean": 0.5, "sd": None},
+    ]
+
+
 def test_reliability_of_every_panel() -> None:
     figure = draw_reliability({"Before": SURE, "After": SURE})
     titles = [axis.get_title(loc="left") for axis in figure.axes[:2]]
@@ -114,6 +130,6 @@ def test_reliability_of_every_panel() -> None:
 def test_pyplot_is_left_alone(tmp_path: Path) -> None:
     from matplotlib import pyplot
 
-    write_plots({"ablation": ROWS}, tmp_path)
+    write_plots({"tables": TABLES}, tmp_path)
     assert isinstance(draw_ablation(ROWS), Figure)
     assert pyplot.get_fignums() == []

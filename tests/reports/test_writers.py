@@ -22,7 +22,7 @@ def _packages() -> None:
 def test_all_reports(tmp_path: Path, recording: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        paths = write_reports(conversation(6), tmp_path / "new" / "folder", "talk", video=recording)
+        paths = write_reports(conversation(6), tmp_path / "new" / "folder", "talk", recording=recording)
     names = ["json", "csv", "emotions.srt", "emotions.vtt", "eaf", "png", "html"]
     assert [path.name for path in paths] == [f"talk.{name}" for name in names]
     assert sorted(paths) == sorted((tmp_path / "new" / "folder").iterdir()), "nothing else is left there"

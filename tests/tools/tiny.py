@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
+    ASTConfig,
     BartConfig,
     BartTokenizer,
     BertConfig,
@@ -14,18 +15,22 @@ from transformers import (
     PreTrainedConfig,
     PreTrainedTokenizerBase,
     RobertaConfig,
+    Wav2Vec2BertConfig,
     Wav2Vec2Config,
     WavLMConfig,
+    WhisperConfig,
 )
 
 from m2fnet_hf import Dialogue, M2FNetConfig, M2FNetProcessor, Utterance
 from m2fnet_hf.feature_extraction_m2fnet import AUFeatureExtractor
+from m2fnet_hf.spectrogram_m2fnet import default_extractor
 
 WORDS = (
     "yes no why what great awful happy sad angry calm you me we it is was the a never always come go home now then "
     "Ann: Ben: Speaker 1: 2: ."
 )
 ACTION_UNITS = 5
+MEL_ENCODERS = ("whisper", "audio-spectrogram-transformer", "wav2vec2-bert")
 
 
 def tokenizer() -> PreTrainedTokenizerBase:
@@ -88,6 +93,43 @@ def audio_config(norm: str = "group", kind: str = "wav2vec2") -> PreTrainedConfi
         apply_spec_augment=False,
         layerdrop=0.0,
     )
+
+
+def mel_config(kind: str = "whisper", seconds: int = 3) -> PreTrainedConfig:
+    """A sound encoder of 16 dimensions that reads spectrograms, in pieces of at most so many seconds where it can."""
+    if kind == "whisper":
+        return WhisperConfig(
+            vocab_size=20,
+            d_model=16,
+            num_mel_bins=20,
+            encoder_layers=2,
+            decoder_layers=1,
+            encoder_attention_heads=2,
+            decoder_attention_heads=2,
+            encoder_ffn_dim=24,
+            decoder_ffn_dim=24,
+            max_source_positions=50 * seconds,
+            pad_token_id=0,
+            bos_token_id=1,
+            eos_token_id=2,
+            decoder_start_token_id=3,
+        )
+    sizes: dict[str, Any] = {
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 24,
+    }
+    if kind == "wav2vec2-bert":
+        return Wav2Vec2BertConfig(**sizes, feature_projection_input_dim=40, conv_depthwise_kernel_size=5)
+    return ASTConfig(
+        **sizes, patch_size=8, frequency_stride=6, time_stride=6, max_length=100 * seconds, num_mel_bins=20
+    )
+
+
+def mel_processor(kind: str = "whisper", seconds: int = 3, **settings: Any) -> M2FNetProcessor:
+    """A processor for a tiny model with such an encoder."""
+    return processor(feature_extractor=default_extractor(mel_config(kind, seconds)), **settings)
 
 
 def config(text: str | None = "bart", audio: str | None = "group", visual: bool = True, **values: Any) -> M2FNetConfig:

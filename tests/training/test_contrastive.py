@@ -177,6 +177,23 @@ def test_faces_of_an_utterance_are_those_of_its_dialogue() -> None:
     assert batch["labels"].tolist() == [4, 1]
 
 
+def test_a_face_of_which_a_unit_is_unknown_is_masked() -> None:
+    dialogue = faces(1, seed=1)[0]
+    units = np.array(dialogue[0].action_units)
+    units[1, 0, 2] = np.nan
+    dialogue = Dialogue([dialogue[0].replace(action_units=units), *list(dialogue)[1:]])
+    config = M2FNetConfig(visual_config={"num_action_units": tiny.ACTION_UNITS}, num_labels=4)
+    batch = UtteranceCollator(tiny.processor(), config)([Example(dialogue, 0, 0)])
+    assert batch["faces_mask"][0, :, 0].tolist() == [True, False, True]
+
+
+def test_an_encoder_without_weights_is_not_trained(tmp_path: Path) -> None:
+    settings = run("visual")
+    settings.model["visual_config"] = {"hidden_size": None, "face_pooling": "area"}
+    with pytest.raises(ValueError, match="must have weights to be trained"):
+        train_extractor(settings, "visual", faces(2, 1), faces(2, 2), tmp_path)
+
+
 def test_sound_is_read_from_the_clip(recording: Path) -> None:
     config = embedder().config
     clip = Example(Dialogue([Utterance(text="hm", video=recording)]), 0, 1)

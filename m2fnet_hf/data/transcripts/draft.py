@@ -114,7 +114,7 @@ def finish(source: Source, draft: Draft) -> tuple[Dialogue, list[str]]:
             before += sum(time is not None and time < 0 for time in (one.start, one.end))
             utterances.append(_utterance(one, clamp=draft.is_timed))
         except (TypeError, ValueError) as error:
-            unread.append(f"{one.place}: {error}")
+            unread.append(f"{one.place}: {str(error).partition('; give')[0]}")
     if not utterances:
         raise no_utterance(source, unread[0].rstrip(".") if unread else None)
     remarks = list(draft.remarks)

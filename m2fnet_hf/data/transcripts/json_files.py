@@ -245,7 +245,8 @@ def _from_elements(elements: Sequence[Any]) -> dict[str, Any]:
 
 
 def _fields(flat: Mapping[str, Any]) -> dict[str, tuple[str, Column]]:
-    return find_columns([name for name, value in flat.items() if value is not None or name == "text"], ROLES)
+    filled = (name for name, value in flat.items() if value is not None or name == "text")
+    return find_columns([name for name in filled if plain_name(name) not in BOOKKEEPING], ROLES)
 
 
 def _time(flat: Mapping[str, Any], field: tuple[str, Column] | None) -> Time | None:

@@ -18,6 +18,8 @@ _HEADER = re.compile(
     rf"\[?([^:\[\]\n]{{1,60}}?)\]?\s*:?(\s*[-\u2013|,]\s*|\s+|(?=[\[(]))([\[(]?)({_CLOCK})[\])]?\s*:?(?:\s+|$)(.*)"
 )
 _CREDITS = re.compile(r"(?:transcribed by|transcript by|https?://otter\.ai|www\.rev\.com).*", re.IGNORECASE)
+# Names in angle brackets, as in chats, or before a tab.
+_CHAT = re.compile(r"^<([^<>\t:]{1,60})>\s+|^([^\W\d][^<>:\t]{0,59})\t+(?=\S)")
 LONG_LINE = 2000  # no header is longer
 
 
@@ -32,7 +34,7 @@ class _Line(NamedTuple):
 
 def read_plain(source: Source) -> Draft:
     """Lines of text. Times that stand before or beside the names begin a turn; without any, the names do."""
-    lines = [line.replace("**", "").strip() for line in source.text.split("\n")]  # Markdown's bold names
+    lines = [_CHAT.sub(r"\1\2: ", line.replace("**", "").strip()) for line in source.text.split("\n")]
     credits = [line for line in lines if _CREDITS.fullmatch(line)]
     lines = ["" if line in credits else line for line in lines]
     remarks = [f"the line {credits[0][:60]!r} was not used"] if credits else []
@@ -55,6 +57,8 @@ def _parse(lines: Sequence[str]) -> list[_Line]:
     count = sum(map(bool, stamps))
     if count and (count * 3 >= len(filled) or all(m[1] or not m[3] for m in stamps if m)):
         named = all(m is None or is_plain_name(m[3]) for m in stamps)
+        if all(m is None or (not m[3] and place and is_plain_name(lines[place - 1])) for place, m in enumerate(stamps)):
+            return _named_above(lines, stamps)
         return [
             _Line(line) if m is None else _Line("", m[3], m[2]) if named else _Line(_rest(line, m, 3), None, m[2])
             for line, m in zip(lines, stamps, strict=True)
@@ -66,6 +70,15 @@ def _parse(lines: Sequence[str]) -> list[_Line]:
             _Line(_rest(line, m, 5), m[1], m[4]) if m else _Line(line) for line, m in zip(lines, headers, strict=True)
         ]
     return [_Line(line) for line in lines]
+
+
+def _named_above(lines: Sequence[str], stamps: Sequence[re.Match | None]) -> list[_Line]:
+    """Names above times, each on a line of its own."""
+    parsed = [
+        _Line(line) if m is None else _Line("", lines[n - 1], m[2])
+        for n, (line, m) in enumerate(zip(lines, stamps, strict=True))
+    ]
+    return [_Line("") if m else line for line, m in zip(parsed, [*stamps[1:], None], strict=True)]
 
 
 def _header(line: str) -> re.Match | None:

@@ -85,12 +85,14 @@ class _Evidence:
         named: cues that begin with what may be a name.
         names: how often each of these does, in any case.
         noted: how often with a note in brackets beside it.
+        mixed: cues whose name is not in capitals.
     """
 
     cues: int
     named: int
     names: Counter
     noted: Counter
+    mixed: int = 0
 
     @property
     def has_names(self) -> bool:
@@ -111,11 +113,21 @@ def split_turns(cues: Sequence[str]) -> tuple[list[list[Turn]], list[str]]:
         own = [(_final(name, evidence, manners), said) for name, said in _turns(unvoiced, evidence)]
         own += [(plain_speaker(words(name)), words(said)) for name, said in zip(parts[1::2], parts[2::2], strict=True)]
         turns.append([(name, _END.sub(" ", said).strip()) for name, said in own])
+    turns = _one_spelling(turns)
     remarks = []
     if manners:
         some = ", ".join(dict.fromkeys(manners[:3]))
         remarks.append(f"{number(manners, 'note')} beside names ({some}) left out")
     return turns, remarks
+
+
+def _one_spelling(turns: list[list[Turn]]) -> list[list[Turn]]:
+    """Turns with each name in the way in which it is written most often: `ben` is `Ben`."""
+    counts = Counter(name for some in turns for name, _ in some if name)
+    spelling: dict[str, str] = {}
+    for name, _ in counts.most_common():
+        spelling.setdefault(name.casefold(), name)
+    return [[(name and spelling[name.casefold()], said) for name, said in some] for some in turns]
 
 
 def with_heads(cues: Sequence[list[str]]) -> list[list[str]]:
@@ -181,6 +193,7 @@ def _weigh(cues: Sequence[Sequence[_Line]]) -> _Evidence:
                 continue
             base = _base(line.name)
             evidence.named += place == 0
+            evidence.mixed += place == 0 and not base.isupper()
             evidence.names[base.casefold()] += 1
             evidence.noted[base.casefold()] += base != line.name
     return evidence
@@ -216,7 +229,7 @@ def _is_name(line: _Line, evidence: _Evidence) -> bool:
     if not is_plain_name(line.name):
         return False
     # One name in a file of many cues without any is rather the start of a sentence.
-    alone = evidence.named == 1 and evidence.cues >= FEW_CUES and not line.name.isupper() and " " not in line.name
+    alone = evidence.mixed == 1 and evidence.cues >= FEW_CUES and not line.name.isupper() and " " not in line.name
     return not alone
 
 

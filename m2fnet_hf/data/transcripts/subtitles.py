@@ -76,7 +76,7 @@ def _blocks(text: str, is_vtt: bool) -> Iterator[_Block]:
     count, skipping = 0, is_vtt
     for place, line in enumerate(lines):
         match = TIMING.match(line)
-        if match or _BROKEN.match(line):
+        if match or (_BROKEN.match(line) and not skipping):
             if block is not None:
                 _drop_identifier(block, lines, place, is_vtt, is_numbered)
                 yield block
@@ -85,7 +85,7 @@ def _blocks(text: str, is_vtt: bool) -> Iterator[_Block]:
         elif is_vtt and _COMMENT.match(line) and (place == 0 or not lines[place - 1].strip()):
             skipping = True
         elif not line.strip():
-            skipping = skipping and block is None
+            skipping = False
         elif block is not None and not skipping:
             block.lines.append(line)
     if block is not None:

@@ -201,7 +201,7 @@ def _speaker(tier: _Tier) -> str | None:
     """The participant, or the name of the tier without the part that says what it holds."""
     if tier.participant:
         return None if tier.participant == "unknown" else plain_speaker(tier.participant)
-    if plain_name(tier.name) in TEXT_TIERS | {"unknown"}:
+    if plain_name(tier.name) in TEXT_TIERS | {"unknown", "default"}:
         return None
     parts = tier.parts
     own = [one for one in parts if plain_name(one) not in TEXT_TIERS | OTHER_TIERS]

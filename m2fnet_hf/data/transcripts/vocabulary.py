@@ -34,7 +34,7 @@ OTHER_TIERS = _set("""
     note notes comment comments kommentar gesture gestures gaze head hand hands face body posture movement action
     actions nonverbal translation translations ft gls gloss glosses mb ge ps pos morph morphemes noise noises
     music scene shot
-    camera pitch tone tones breaks misc probability score events laughter pause pauses silence silences default ref""")
+    camera pitch tone tones breaks misc probability score events laughter pause pauses silence silences ref""")
 SILENCES = _set("sil sp spn <sil> # <p:> <p> silence _")
 
 # Fields of JSON that are no part of a dialogue: how a tool found the words, and what `m2fnet predict` adds.

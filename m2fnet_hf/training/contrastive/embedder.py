@@ -9,8 +9,9 @@ from torch import nn
 from transformers import AutoModel, PreTrainedModel
 
 from ...configuration_m2fnet import M2FNetConfig
-from ...encoders_m2fnet import encode_audio, encode_faces, encode_text
+from ...encoders_m2fnet import encode_faces, encode_sound, encode_text, pooling_options
 from ...modeling_m2fnet import M2FNetPreTrainedModel
+from ...spectrogram_encoders_m2fnet import lacks_final_norm
 from .settings import ExtractorSettings
 
 
@@ -35,7 +36,7 @@ class UtteranceEmbedder(M2FNetPreTrainedModel):
         self.utterance_encoder: Any = encoder  # only now: what it has learnt must not be initialised
 
     @property
-    def text_encoder(self) -> Any:
+    def text_encoder(self) -> PreTrainedModel | None:
         """The encoder, where it reads text."""
         return self.utterance_encoder if self.modality == "text" else None
 
@@ -49,23 +50,25 @@ class UtteranceEmbedder(M2FNetPreTrainedModel):
 
     def features(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """What the fusion will read of each utterance [N, D]."""
-        blocks = self.config.num_blocks
+        options = pooling_options(self.config, self.modality)
         if not inputs:
             return self.embedding.weight.new_empty(0, self.embedding.in_features)
         if self.modality == "text":
             tokens = inputs["input_ids"], inputs["attention_mask"], inputs["pooling_mask"]
-            return encode_text(self.utterance_encoder, *tokens, blocks)
+            return encode_text(self.utterance_encoder, *tokens, **options)
         if self.modality == "audio":
-            return encode_audio(self.utterance_encoder, inputs["input_values"], inputs["audio_attention_mask"], blocks)
+            name = self.config.audio_input
+            sound = {name: inputs[name], "attention_mask": inputs["audio_attention_mask"]}
+            return encode_sound(self.utterance_encoder, **sound, **options)
         faces = inputs["faces"], inputs["faces_mask"], inputs.get("face_areas")
-        return encode_faces(self.utterance_encoder, *faces, blocks)
+        return encode_faces(self.utterance_encoder, *faces, **options)
 
 
 def save_encoder(encoder: PreTrainedModel, folder: str | Path) -> None:
     """Save an encoder for `AutoModel.from_pretrained`."""
     if encoder.config.is_encoder_decoder:  # AutoModel loads both halves
         whole: Any = AutoModel.from_config(encoder.config)
-        whole.get_encoder().load_state_dict(encoder.state_dict())
+        whole.get_encoder().load_state_dict(encoder.state_dict(), strict=not lacks_final_norm(encoder))
         whole.save_pretrained(folder)
         return
     encoder.save_pretrained(folder)

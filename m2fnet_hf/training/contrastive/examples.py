@@ -10,8 +10,10 @@ import torch
 from ...configuration_m2fnet import M2FNetConfig
 from ...data.labels import label_id
 from ...dialogue_m2fnet import Dialogue, Utterance
+from ...features_m2fnet import read_inputs
 from ...losses import IGNORED
 from ...media.clip import Clip
+from ...media.sound import is_silent
 from ...processing_m2fnet import M2FNetProcessor
 
 
@@ -59,9 +61,9 @@ class UtteranceCollator:
         return Example(Dialogue([Utterance(audio=sound, sampling_rate=rate)]), 0, example.label)
 
     def _with_faces(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        names = _face_inputs(self.config)
-        batch["faces"] = torch.cat([batch[name] for name in names], dim=-1)
-        batch["faces_mask"] = torch.stack([batch[f"{name}_mask"] for name in names]).all(0)
+        raw = read_inputs("visual", batch, self.config)
+        assert raw is not None
+        batch |= raw.values
         found = batch["faces_mask"].flatten(1).any(1)
         return {name: values[found] for name, values in batch.items()}
 
@@ -98,9 +100,10 @@ def _recorded(dialogue: Dialogue, utterance: Utterance, rate: int) -> np.ndarray
         return None
     recording, start, end = span
     try:
-        return Clip(recording).sound(start, end, rate)
+        sound = Clip(recording).sound(start, end, rate)
     except (OSError, ValueError):
         return None
+    return None if sound is None or is_silent(sound) else sound
 
 
 def _face_inputs(config: M2FNetConfig) -> tuple[str, ...]:

@@ -7,13 +7,12 @@ import numpy as np
 from torch.utils.data import Sampler
 
 
+# Not MPerClassSampler: it repeats utterances early, refuses more draws than labels, and has no seed of its own.
 class BalancedSampler(Sampler[int]):
     """Indices in an order in which every batch holds several utterances each of several labels.
 
     Each batch draws its own labels, each of them as often as the others; an utterance comes again only when all others
-    of its label have come. An epoch has as many batches as there are utterances for. MPerClassSampler of
-    pytorch-metric-learning repeats utterances sooner, refuses a batch with more draws than labels, and draws from a
-    global state, so that a run that was interrupted would go on with other batches.
+    of its label have come. An epoch has as many batches as there are utterances for.
 
     Args:
         labels: of all utterances.

@@ -63,6 +63,10 @@ def train_extractor(
     processor = build_processor(alone)
     fusion = build_model(alone, processor)
     encoder = getattr(fusion.model, f"{modality}_encoder")
+    if encoder is not None and encoder.config.hidden_size is None:
+        raise ValueError(
+            "A visual encoder must have weights to be trained, found `hidden_size: null`; give its config a width."
+        )
     splits = {}
     for split, dialogues in (("train", train), ("dev", dev)):
         if modality == "visual":
@@ -102,7 +106,8 @@ def _measure(
 
 def _of_modality(run: RunConfig, modality: str) -> RunConfig:
     """The run of a model that reads this modality alone, with a trainable encoder and next to nothing behind it."""
-    wanted = (f"{modality}_config", *_MODEL_ARGUMENTS, *(("face_pooling",) if modality == "visual" else ()))
+    own = {"audio": ("audio_pooling", "audio_final_norm"), "visual": ("face_pooling",)}
+    wanted = (f"{modality}_config", *_MODEL_ARGUMENTS, *own.get(modality, ()))
     model = {name: run.model[name] for name in wanted if name in run.model}
     model |= {"freeze_text_encoder": False, "freeze_audio_encoder": False}
     model |= {"num_hidden_layers": 0, "num_fusion_layers": 0}

@@ -8,13 +8,14 @@ from torch import nn
 from torch.utils.data import DataLoader
 from transformers import EvalPrediction
 
-from ...losses import TripletLoss, emotion_loss, triplet_loss
+from ...losses import emotion_loss
 from ...processing_m2fnet import M2FNetProcessor
 from ...utils.console import Progress
 from ..settings import EmotionTrainingArguments
 from ..trainer import EmotionTrainer
 from .embedder import UtteranceEmbedder
 from .examples import Example, UtteranceCollator
+from .losses import TripletLoss, triplet_loss
 from .neighbours import neighbour_metrics
 from .sampler import BalancedSampler
 from .settings import ExtractorSettings

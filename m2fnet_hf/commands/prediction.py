@@ -1,0 +1,142 @@
+"""What `m2fnet predict` does with one conversation or with many: read it, predict it, write it."""
+
+import argparse
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from ..dialogue_m2fnet import Dialogue
+from ..hub.load import model_license, model_name
+from ..utils.console import progress, remarks, say
+
+if TYPE_CHECKING:
+    from ..configuration_m2fnet import M2FNetConfig
+    from ..pipeline_m2fnet import MultimodalEmotionPipeline
+
+
+class Conversation(NamedTuple):
+    """What is predicted.
+
+    Args:
+        dialogue: who says what.
+        transcript, recording: its files; one of them may be `None`.
+        remarks: what was not understood of the transcript.
+    """
+
+    dialogue: Dialogue
+    transcript: Path | None
+    recording: Path | None
+    remarks: list[str]
+
+    @property
+    def source(self) -> Path:
+        source = self.transcript or self.recording
+        assert source is not None
+        return source
+
+
+def read_conversation(options: argparse.Namespace, transcript: Path | None, recording: Path | None) -> Conversation:
+    """Read the transcript, or have what is said recognised, before the model is loaded."""
+    from ..recordings.cache import open_cache
+    from ..recordings.open import open_source
+
+    source = transcript if recording is None else {"recording": recording, "transcript": transcript}
+    with remarks() as said:
+        dialogue, recording = open_source(
+            source, options.asr, open_cache(options.cache), progress, audio_track=options.audio_track
+        )
+    return Conversation(dialogue, transcript, recording, said)
+
+
+def foreign_words(conversation: Conversation, config: "M2FNetConfig") -> str | None:
+    """What is to be said of its language, before the work."""
+    from ..data.language import describe_foreign
+
+    languages = config.languages if "text" in config.modalities else None
+    return describe_foreign([utterance.text for utterance in conversation.dialogue], languages)
+
+
+def predict_conversation(
+    pipe: "MultimodalEmotionPipeline", conversation: Conversation, options: argparse.Namespace
+) -> dict[str, Any]:
+    """The result, as every report takes it; what could not be read is said."""
+    from ..reports.result import build_result
+
+    known = foreign_words(conversation, pipe.model.config)
+    found: list[str] = []
+    with remarks() as said:
+        predictions: Any = pipe(
+            replace(conversation.dialogue, recording=conversation.recording),
+            faces=options.faces,
+            frame_rate=options.frame_rate,
+            audio_track=options.audio_track,
+            cache=options.cache,
+            progress=progress,
+            on_problem=found.append,
+            return_faces=conversation.recording is not None,
+            return_modalities=len(pipe.model.config.modalities) > 1,
+        )
+        said += [sentence for sentence in found if sentence != known]
+    return build_result(
+        predictions,
+        pipe.model.config,
+        model_name(options.model),
+        conversation.source.name,
+        [*conversation.remarks, *said],
+        model_license(options.model),
+    )
+
+
+def write_conversation(
+    result: dict[str, Any],
+    conversation: Conversation,
+    options: argparse.Namespace,
+    stem: str,
+    kinds: list[str] | Literal["all"],
+) -> list[Path]:
+    """The reports, and the annotated video."""
+    from ..reports.writers import write_reports
+
+    recording = conversation.recording
+    if recording is not None:
+        result["recording"] = Path(os.path.relpath(recording, options.output)).as_posix()
+    with remarks():
+        written = write_reports(result, options.output, stem, kinds, recording, conversation.transcript)
+        if options.annotate and recording is not None:
+            annotated = options.output / f"{stem}.annotated.mp4"
+            try:
+                draw(recording, result, annotated)
+                written.append(annotated)
+            except ValueError as error:  # nothing to draw in, but the predictions were made
+                say(str(error))
+    return written
+
+
+def draw(recording: Path, result: dict[str, Any], output: Path) -> None:
+    """The copy of a recording with the predictions drawn in."""
+    from ..reports.annotate import annotate_recording
+
+    annotate_recording(recording, result, output, progress=progress)
+
+
+def report_kinds(options: argparse.Namespace) -> list[str] | Literal["all"]:
+    """The kinds of reports that were asked for."""
+    from ..reports.writers import KINDS
+
+    if options.output is None and (options.report or options.annotate):
+        options.parser.error("--report and --annotate need --output FOLDER")
+    kinds = (options.report or "json").split(",")
+    unknown = [kind for kind in kinds if kind not in (*KINDS, "all")]
+    if unknown:
+        options.parser.error(f"--report takes {', '.join(KINDS)} or all, found {', '.join(unknown)}")
+    return "all" if "all" in kinds else kinds
+
+
+def check_reports(options: argparse.Namespace, kinds: list[str] | Literal["all"]) -> None:
+    """Whether all packages that they need are installed, before the work."""
+    from ..reports.writers import check_packages
+
+    check_packages(kinds)
+    if options.annotate:
+        from ..reports import annotate  # noqa: F401  it says what it lacks

@@ -1,0 +1,188 @@
+"""The sound of a recording by time, mixed to one channel, whatever its channels are."""
+
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import islice
+from typing import Any, NamedTuple
+
+import av
+import numpy as np
+from av import AudioFrame, AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+
+from .container import seconds
+
+# Sound this far from where it is due follows a gap: more than rounding, less than the packet that a gap lacks at least
+# (20 ms in Opus, 21 in AAC, 24 in MP3).
+_JITTER = 0.01
+# The loudest sample of digital silence: half a step of 16 bits.
+_SILENCE = 2**-16
+# Layouts of which FFmpeg hears every channel but that of low frequencies; of others it drops some, or all.
+_LAYOUTS = frozenset(
+    (
+        *("mono", "stereo", "downmix", "2.1", "3.0", "3.0(back)", "3.1", "4.0", "4.1", "quad", "quad(side)"),
+        *("5.0", "5.0(side)", "5.1", "5.1(side)", "6.0", "6.0(front)", "hexagonal"),
+        *("6.1", "6.1(back)", "6.1(front)", "7.0", "7.0(front)", "7.1", "7.1(wide)", "7.1(wide-side)", "octagonal"),
+    )
+)
+# Sample formats: their type, what silence is, and the loudest.
+_SAMPLES: dict[str, tuple[Any, int, int]] = {
+    "u8": (np.uint8, 128, 2**7),
+    "s16": (np.int16, 0, 2**15),
+    "s32": (np.int32, 0, 2**31),
+    "s64": (np.int64, 0, 2**63),
+    "flt": (np.float32, 0, 1),
+    "dbl": (np.float64, 0, 1),
+}
+
+
+class Sound(NamedTuple):
+    """A span of a recording's sound.
+
+    Args:
+        span: index of the span in what was asked for.
+        samples: mono, float32 [S], -1 to 1.
+    """
+
+    span: int
+    samples: np.ndarray
+
+
+class SoundReader:
+    """The spans of a stream's sound.
+
+    Attributes:
+        end: of the sound so far, in seconds.
+    """
+
+    def __init__(
+        self, stream: AudioStream, origin: Fraction, spans: list[tuple[float, float | None]], rate: int
+    ) -> None:
+        self.end = 0.0
+        self._stream, self._origin = stream, origin
+        self._rate = rate
+        asked = [_Span.of(index, start, end, rate) for index, (start, end) in enumerate(spans)]
+        self._waiting = deque(sorted((span for span in asked if span.first < span.last), key=lambda span: span.first))
+        self._open: list[_Span] = []
+        self._resampler: AudioResampler | None = None
+        self._form: tuple[str, str, int] | None = None
+        self._position = 0
+
+    @property
+    def done(self) -> bool:
+        return not self._waiting and not self._open
+
+    def feed(self, frame: AudioFrame) -> Iterator[Sound]:
+        start = self.end if frame.pts is None else float(seconds(frame.pts, self._stream) - self._origin)
+        if frame.layout.name not in _LAYOUTS:
+            frame = _mixed(frame)
+        form = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if self._resampler is None or form != self._form or abs(start - self.end) > _JITTER:
+            yield from self._flush()
+            self.end, self._position = start, round(start * self._rate)
+            # To integers, since the resampler sums up channels to floats louder than they are.
+            self._resampler, self._form = AudioResampler("s32", "mono", self._rate), form
+        self.end += frame.samples / frame.sample_rate
+        frame.pts = None
+        yield from self._hand_out(self._resampler.resample(frame))
+
+    def finish(self) -> Iterator[Sound]:
+        with suppress(av.FFmpegError):  # of what could not be resampled nothing is left
+            yield from self._flush()
+        yield from self._close(self._open)
+
+    def _flush(self) -> Iterator[Sound]:
+        if self._resampler is not None:
+            yield from self._hand_out(frame for frame in self._resampler.resample(None) if frame is not None)
+
+    def _hand_out(self, frames: Iterable[AudioFrame]) -> Iterator[Sound]:
+        for frame in frames:
+            samples = frame.to_ndarray()[0].astype(np.float32) * np.float32(2**-31)
+            start, self._position = self._position, self._position + len(samples)
+            while self._waiting and self._waiting[0].first < self._position:
+                self._open.append(self._waiting.popleft())
+            for span in self._open:
+                span.add(start, samples)
+            yield from self._close([span for span in self._open if span.last <= self._position])
+
+    def _close(self, spans: Iterable["_Span"]) -> Iterator[Sound]:
+        for span in list(spans):
+            self._open.remove(span)
+            if span.is_heard:
+                yield Sound(span.index, np.concatenate(span.pieces))
+
+
+@dataclass(eq=False)
+class _Span:
+    """A span that is being filled; positions in samples."""
+
+    index: int
+    first: int
+    last: int
+    pieces: list[np.ndarray] = field(default_factory=list)
+    is_heard: bool = False
+
+    @classmethod
+    def of(cls, index: int, start: float, end: float | None, rate: int) -> "_Span":
+        return cls(index, max(0, round(start * rate)), sys.maxsize if end is None else round(end * rate))
+
+    def __post_init__(self) -> None:
+        self.filled = self.first
+
+    def add(self, position: int, samples: np.ndarray) -> None:
+        """Fill with the samples that begin at a position, and with silence up to there."""
+        silence = np.zeros(max(0, min(position, self.last) - self.filled), dtype=np.float32)
+        heard = samples[max(0, self.filled - position) : max(0, self.last - position)]
+        self.pieces += [piece for piece in (silence, heard) if len(piece)]
+        self.filled += len(silence) + len(heard)
+        self.is_heard |= len(heard) > 0
+
+
+def is_silent(samples: np.ndarray) -> bool:
+    """Whether this is digital silence, which no microphone records."""
+    return not samples.size or float(np.abs(samples).max()) <= _SILENCE
+
+
+def first_audible(container: InputContainer, tracks: Sequence[AudioStream]) -> AudioStream | None:
+    """The first track that is not silent all along; reads until that is known."""
+    audible: set[int] = set()
+    with suppress(av.FFmpegError):  # where the recording is cut
+        for packet in container.demux(list(tracks)):
+            if packet.stream.index not in audible and _is_audible(packet):
+                audible.add(packet.stream.index)
+            if tracks[0].index in audible:
+                break
+    return next((track for track in tracks if track.index in audible), None)
+
+
+def _is_audible(packet: av.Packet) -> bool:
+    try:
+        frames: Iterable[Any] = packet.decode()
+        return any(not is_silent(_channels(frame)) for frame in frames)
+    except av.FFmpegError:
+        return False
+
+
+def _mixed(frame: AudioFrame) -> AudioFrame:
+    """One channel in which each of a frame's sounds equally."""
+    samples = _channels(frame).mean(axis=0, dtype=np.float32)
+    mixed = AudioFrame.from_ndarray(samples[None], "flt", "mono")
+    mixed.sample_rate = frame.sample_rate
+    return mixed
+
+
+def _channels(frame: AudioFrame) -> np.ndarray:
+    """Samples from -1 to 1, float32 [C, S]; PyAV's own array is wrong from eight channels on."""
+    kind, silence, loudest = _SAMPLES[frame.format.packed.name]
+    count = frame.layout.nb_channels
+    if frame.format.is_planar:
+        planes = islice(frame.planes, count)
+        samples = np.stack([np.frombuffer(memoryview(plane), kind)[: frame.samples] for plane in planes])
+    else:
+        samples = np.frombuffer(memoryview(frame.planes[0]), kind)[: frame.samples * count].reshape(-1, count).T
+    return (samples.astype(np.float32) - np.float32(silence)) / np.float32(loudest)
