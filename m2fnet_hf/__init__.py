@@ -12,11 +12,13 @@ from .registration import register_when_imported
 
 if TYPE_CHECKING:
     from .configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
+    from .data.acted_dialogues import load_acted
     from .data.folder import load_dialogues
     from .data.iemocap import load_iemocap
     from .data.meld import load_meld
     from .data.transcripts import read_transcript
     from .dialogue_m2fnet import Dialogue, EmotionPrediction, ModalityScores, TrackedFace, Utterance
+    from .embedded_models import embedded
     from .faces.registry import register_face_backend
     from .faces.types import Faces
     from .feature_extraction_m2fnet import AppearanceFeatureExtractor, AUFeatureExtractor
@@ -43,6 +45,8 @@ _HOMES = {
     "MultimodalEmotionPipeline": "pipeline_m2fnet",
     "TrackedFace": "dialogue_m2fnet",
     "Utterance": "dialogue_m2fnet",
+    "embedded": "embedded_models",
+    "load_acted": "data.acted_dialogues",
     "load_dialogues": "data.folder",
     "load_iemocap": "data.iemocap",
     "load_meld": "data.meld",
@@ -68,6 +72,8 @@ __all__ = [
     "TrackedFace",
     "Utterance",
     "__version__",
+    "embedded",
+    "load_acted",
     "load_dialogues",
     "load_iemocap",
     "load_meld",

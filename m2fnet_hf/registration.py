@@ -11,10 +11,12 @@ from typing import Any
 
 from wrapt import LazyObjectProxy, register_post_import_hook
 
+from .embedded_models import CHECKPOINTS
+
 TASK = "multimodal-emotion"
 # The graph that every exported model has.
 EXPORTED = "fusion.onnx"
-DEFAULT_CHECKPOINT = Path(__file__).parent / "checkpoints" / "meld-mini"
+DEFAULT_CHECKPOINT = CHECKPOINTS / "meld-mini"
 
 
 def register_when_imported() -> None:

@@ -111,7 +111,7 @@ def test_the_embedded_models_config_loads_as_it_was_saved() -> None:
     assert {name: config[name] for name in ours} == {name: saved[name] for name in ours}
 
 
-@pytest.mark.parametrize("preset", ["internship", "paper-meld", "paper-iemocap", "meld-mini"])
+@pytest.mark.parametrize("preset", ["internship", "paper-meld", "paper-iemocap", "meld-mini", "m2fnet-mini"])
 def test_presets_load(preset: str) -> None:
     from m2fnet_hf.training.settings import RunConfig
 
@@ -119,6 +119,26 @@ def test_presets_load(preset: str) -> None:
     config = M2FNetConfig(**run.model)
     assert config.modalities == (("text",) if preset == "meld-mini" else ("text", "audio", "visual"))
     assert config.num_labels == (6 if preset == "paper-iemocap" else 7)
-    expected = {"internship": (6, 10), "paper-meld": (1, 5), "paper-iemocap": (5, 5)}
+    expected = {"internship": (6, 10), "paper-meld": (1, 5), "paper-iemocap": (5, 5), "m2fnet-mini": (1, 1)}
     if preset in expected:
         assert (config.num_hidden_layers, config.num_fusion_layers) == expected[preset]
+    assert run.training_arguments("runs").seed >= 0
+
+
+def test_the_m2fnet_mini_presets_model_can_be_built_without_its_encoders() -> None:
+    from m2fnet_hf import M2FNetForEmotionClassification
+    from m2fnet_hf.training.settings import RunConfig
+    from m2fnet_hf.training.trainer import build_processor
+
+    run = RunConfig.load(ROOT / "m2fnet_hf" / "configs" / "m2fnet-mini.yaml")
+    model = M2FNetForEmotionClassification(M2FNetConfig(**run.model))
+    assert model.config.feature_sizes == {"text": 384, "audio": 768, "visual": 40}
+    own = sum(weight.numel() for name, weight in model.named_parameters() if "_encoder." not in name)
+    assert 0.8e6 < own < 1.0e6
+    encoder = sum(weight.numel() for name, weight in model.named_parameters() if "audio_encoder." in name)
+    assert 4.5e6 < encoder < 4.9e6
+    run.encoders.clear()
+    run.processor["tokenizer"] = tiny.tokenizer()
+    processor = build_processor(run)
+    assert not processor.au_feature_extractor.person_normalization
+    assert type(processor.feature_extractor).__name__ == "WhisperFeatureExtractor"

@@ -18,7 +18,7 @@ FOLDER = Path(m2fnet_hf.__file__).parent
 LONGEST = 500  # lines
 # Each room stands on its own rank and those above it in this table.
 RANKS = (
-    ("_version", "utils", "hub_m2fnet"),
+    ("_version", "utils", "hub_m2fnet", "embedded_models"),
     ("configuration_m2fnet",),
     ("dialogue_m2fnet", "losses"),
     (

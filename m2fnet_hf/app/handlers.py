@@ -38,6 +38,7 @@ class Handlers:
         folder: of results; each visitor has a folder in it.
         asr: speech recognition model, for recordings without transcript.
         faces: what finds the faces. Default: what the model was trained with.
+        license: of the model's weights.
     """
 
     def __init__(
@@ -47,12 +48,14 @@ class Handlers:
         folder: str,
         asr: Pipeline | None = None,
         faces: str | None = None,
+        license: str | None = None,
     ) -> None:
         self.pipe = pipe
         self.model = model
         self.folder = folder
         self.asr = asr
         self.faces = faces
+        self.license = license
         self.reads = pipe.model.config.modalities
 
     def predict(
@@ -69,7 +72,7 @@ class Handlers:
                 utterances = self._read(recording, transcript, rows, progress, said)
                 answers: Any = self.pipe(utterances, return_attentions=True, return_modalities=True)
             source = Path(recording or transcript or "conversation")
-            result = build_result(answers, self.pipe.model.config, self.model, source.name, said)
+            result = build_result(answers, self.pipe.model.config, self.model, source.name, said, self.license)
             visitor, folder = self._new_folder(visitor)
             with remarks() as left_out:
                 reports = write_reports(result, folder, source.stem, recording=recording)
@@ -108,7 +111,7 @@ class Handlers:
                 answers[position] = answer
                 heard = [answers[number] for number in sorted(answers)]
                 if any(one["modalities"] for one in heard):
-                    result = build_result(heard, self.pipe.model.config, self.model, source)
+                    result = build_result(heard, self.pipe.model.config, self.model, source, model_license=self.license)
                     (page,) = write_reports(result, folder, f"live-{step}", ["html"])
                     yield gr.skip(), _frame(page, LATEST), visitor
 

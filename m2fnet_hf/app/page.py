@@ -51,7 +51,8 @@ def build_page(handlers: Handlers) -> gr.Blocks:
     title = "The emotions of a conversation"
     with gr.Blocks(title=title, analytics_enabled=False, fill_width=True, delete_cache=(HOUR, 4 * HOUR)) as page:
         gr.Markdown(
-            f"# {title}\nGive a recording and who says what in it, or the words alone. Model: {handlers.model}."
+            f"# {title}\nGive a recording and who says what in it, or the words alone. Model: {handlers.model}"
+            f"{f' (licence: {handlers.license})' if handlers.license else ''}."
         )
         if note := reads_only(handlers.reads):
             gr.HTML(f'<p class="note">{note}</p>')

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..hub.load import load_pipeline, model_name
+from ..hub.load import load_pipeline, model_license, model_name
 from .handlers import Handlers
 from .page import CSS, LARGEST_UPLOAD, SAMPLE, THEME, build_page
 
@@ -11,7 +11,7 @@ def load(model: str | None, folder: str, asr: str | None = None, faces: str | No
     """The handlers with their models.
 
     Args:
-        model: folder or Hub name. Default: the embedded model.
+        model: folder, embedded model or Hub name. Default: the default model.
         folder: of what is made for visitors.
         asr: folder or Hub name of a speech recognition model, for recordings without transcript.
         faces: what finds the faces. Default: what the model was trained with.
@@ -21,7 +21,7 @@ def load(model: str | None, folder: str, asr: str | None = None, faces: str | No
         from transformers import pipeline
 
         recognizer = pipeline("automatic-speech-recognition", model=asr)
-    return Handlers(load_pipeline(model), model_name(model), folder, recognizer, faces)
+    return Handlers(load_pipeline(model), model_name(model), folder, recognizer, faces, model_license(model))
 
 
 def serve(handlers: Handlers, **options: Any) -> Any:

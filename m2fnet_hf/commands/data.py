@@ -16,22 +16,40 @@ def add_data(parser: argparse.ArgumentParser, features: bool = True) -> None:
     sources = parser.add_mutually_exclusive_group(required=True)
     sources.add_argument("--meld", type=Path, metavar="FOLDER", help="MELD: train_sent_emo.csv, ... and its clips")
     sources.add_argument("--iemocap", type=Path, metavar="FOLDER", help="IEMOCAP: Session1, ... Session5")
+    sources.add_argument(
+        "--acted", type=Path, metavar="FOLDER", help="acted speech: RAVDESS, CREMA-D, EmoDB, SAVEE or TESS"
+    )
     sources.add_argument("--data", type=Path, metavar="FOLDER", help="your own: dialogues.csv or *.jsonl")
     if features:
         sources.add_argument("--features", type=Path, metavar="FOLDER", help="what `m2fnet extract` wrote")
     parser.add_argument("--target", metavar="NAME", help="what is predicted: emotion (default), sentiment (MELD), ...")
     parser.add_argument(
-        "--report-split", type=int, metavar="SEED", help="split all dialogues again, 60/15/25 %% as in the report"
+        "--report-split",
+        type=int,
+        metavar="SEED",
+        help="split all dialogues again, 60/15/25 %% as in the report; acted speech by its speakers",
     )
 
 
 def dataset_name(options: argparse.Namespace) -> str | None:
-    """MELD, IEMOCAP, or that of somebody's own folder; features do not say what they were made of."""
+    """MELD, IEMOCAP, or that of the folder of other data; features do not say what they were made of."""
     if options.meld is not None:
         return "MELD"
     if options.iemocap is not None:
         return "IEMOCAP"
-    return None if options.data is None else options.data.resolve().name
+    folder = options.acted or options.data
+    return None if folder is None else folder.resolve().name
+
+
+def faces_of(options: argparse.Namespace) -> dict[str, Any]:
+    """`faces`, as it is asked for or as it lies beside the clips of acted speech; else nothing."""
+    asked = getattr(options, "faces", None)
+    if asked is not None or options.acted is None:
+        return {} if asked is None else {"faces": asked}
+    from ..data.acted import SUFFIXES
+
+    clips = (path for path in options.acted.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return {"faces": str(options.acted)} if any(clip.with_suffix(".csv").is_file() for clip in clips) else {}
 
 
 def read_splits(options: argparse.Namespace, *names: str) -> "dict[str, Sequence[Dialogue]]":
@@ -51,9 +69,13 @@ def read_splits(options: argparse.Namespace, *names: str) -> "dict[str, Sequence
         from ..data.iemocap import read_iemocap
 
         splits = dict(read_iemocap(options.iemocap, **target))
+    elif options.acted is not None:
+        from ..data.acted_dialogues import read_acted_dialogues
+
+        return dict(read_acted_dialogues(options.acted, **target, seed=options.report_split or 0))
     elif target:
         raise ValueError(
-            "--target chooses between labels of MELD or IEMOCAP, found other data; label them as you want."
+            "--target chooses between labels of MELD, IEMOCAP or acted speech, found other data; label them yourself."
         )
     elif options.data is not None:
         from ..data.folder import read_dialogues

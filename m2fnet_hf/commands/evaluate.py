@@ -2,14 +2,18 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..hub.load import add_model, load_pipeline
-from ..registration import DEFAULT_CHECKPOINT
+from ..hub.load import add_model, find_model, load_pipeline, model_license, model_name
 from ..utils.console import progress, remarks, show
 from ..utils.files import write_json
-from .data import add_data, dataset_name, read_splits, split_of
+from .data import add_data, dataset_name, faces_of, read_splits, split_of
 from .train import TRAIN_EXTRA
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..dialogue_m2fnet import Dialogue
 
 EVALUATE = (
     "Compare a model's labels with those of a data set: F1 and accuracy with bootstrap intervals over dialogues, "
@@ -19,6 +23,7 @@ CALIBRATE = (
     "Fit one temperature that divides the model's logits, so that its probabilities say how often it is right. Labels "
     "stay as they are."
 )
+FACES = "as for predict, or a folder of csv files named like the clips; default: those beside acted speech's"
 
 
 def add(commands: Any) -> None:
@@ -26,8 +31,9 @@ def add(commands: Any) -> None:
     evaluate = commands.add_parser("evaluate", help="measure a model", description=EVALUATE)
     add_data(evaluate)
     evaluate.add_argument(
-        "--split", choices=("train", "dev", "test"), default="test", help="which part of the data (test)"
+        "--split", choices=("train", "dev", "test", "all"), default="test", help="which part of the data (test)"
     )
+    evaluate.add_argument("--faces", metavar="NAME", help=FACES)
     evaluate.add_argument("--output", type=Path, metavar="FILE", help="write the metrics to this JSON file")
     evaluate.add_argument("--predictions", type=Path, metavar="FILE", help="write each prediction, as JSON lines")
     evaluate.add_argument("--figures", type=Path, metavar="FOLDER", help="draw pictures of the metrics there")
@@ -38,6 +44,7 @@ def add(commands: Any) -> None:
         "calibrate", help="fit a model's temperature on dev and store it in the model", description=CALIBRATE
     )
     add_data(calibrate)
+    calibrate.add_argument("--faces", metavar="NAME", help=FACES)
     calibrate.add_argument("--model", type=Path, required=True, metavar="FOLDER", help="the model that is changed")
     calibrate.add_argument("--output", type=Path, metavar="FILE", help="write the metrics to this JSON file")
     calibrate.set_defaults(command=_calibrate)
@@ -54,16 +61,21 @@ def _evaluate(options: argparse.Namespace) -> None:
     except ImportError as error:
         raise ImportError(f"Evaluation needs {error.name}: {TRAIN_EXTRA}") from None
     with remarks():
-        dialogues = split_of(read_splits(options, options.split), options.split)
-        pipe = load_pipeline(options.model, batch_size=8)
+        dialogues = _dialogues(options)
+        pipe = load_pipeline(options.model, batch_size=8, **faces_of(options))
         records = predict_utterances(pipe, dialogues, progress)
         if options.predictions is not None:
             records = tee_predictions(records, options.predictions)
         predictions = PredictionColumns(records)
     metrics = compute_metrics(predictions)
-    model = options.model or DEFAULT_CHECKPOINT.name
-    results = {"model": model, "dataset": dataset_name(options), "split": options.split, **metrics}
-    folder = Path(options.model or DEFAULT_CHECKPOINT)
+    results = {
+        "model": options.model or model_name(None),
+        "model_license": model_license(options.model),
+        "dataset": dataset_name(options),
+        "split": options.split,
+        **metrics,
+    }
+    folder = Path(find_model(options.model))
     if folder.is_dir():
         results["weights"] = weights_sha256(folder)
     show(metrics_table(results))
@@ -75,14 +87,23 @@ def _evaluate(options: argparse.Namespace) -> None:
         write_plots(results, options.figures)
 
 
+def _dialogues(options: argparse.Namespace) -> "Sequence[Dialogue]":
+    """Those of one split or, such as those of a corpus that no split was trained on, of all."""
+    if options.split != "all":
+        return split_of(read_splits(options, options.split), options.split)
+    return [dialogue for dialogues in read_splits(options).values() for dialogue in dialogues]
+
+
 def _calibrate(options: argparse.Namespace) -> None:
+    if not options.model.is_dir():
+        raise FileNotFoundError(f"The model that is changed must be a folder, found none at {options.model}.")
     try:
         from ..evaluation.calibration import calibrate, set_temperature
     except ImportError as error:
         raise ImportError(f"Calibration needs {error.name}: {TRAIN_EXTRA}") from None
     with remarks():
         dialogues = split_of(read_splits(options, "dev"), "dev")
-        results = calibrate(load_pipeline(str(options.model), batch_size=8), dialogues, progress)
+        results = calibrate(load_pipeline(str(options.model), batch_size=8, **faces_of(options)), dialogues, progress)
     set_temperature(options.model, results["temperature"])
     for when in ("before", "after"):
         print(

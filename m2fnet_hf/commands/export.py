@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..hub.load import add_model, load_pipeline
+from ..hub.load import add_model, find_model, load_pipeline
 from ..utils.console import progress, remarks
 
 if TYPE_CHECKING:
@@ -54,6 +54,9 @@ def _export(options: argparse.Namespace) -> None:
                 single = Path(folder) / "single"
                 _say_equal(export_onnx(pipe.model, pipe.processor, single))
                 _quantize(options, pipe.model, single)
+    from ..hub.license import copy_license
+
+    copy_license(find_model(options.model), options.output)
     print(f"Written to {options.output}: {', '.join(sorted(path.name for path in options.output.glob('*.onnx')))}")
 
 

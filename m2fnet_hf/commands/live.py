@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..dialogue_m2fnet import Dialogue, EmotionPrediction, Utterance
-from ..hub.load import add_model, load_config, load_pipeline, model_name
+from ..hub.load import add_model, load_config, load_pipeline, model_license, model_name
 from ..utils.console import remarks, say
 
 if TYPE_CHECKING:
@@ -147,7 +147,8 @@ def _write(
     from ..reports.writers import write_reports
 
     source = Path(options.transcript or options.source)
-    result = build_result(predictions, config, model_name(options.model), source.name, said)
+    license = model_license(options.model)
+    result = build_result(predictions, config, model_name(options.model), source.name, said, license)
     if recording is not None:
         result["recording"] = Path(os.path.relpath(recording, options.output)).as_posix()
     (written,) = write_reports(result, options.output, (recording or source).stem, ["json"])

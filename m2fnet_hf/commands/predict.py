@@ -46,7 +46,9 @@ def add(commands: Any) -> None:
     predict.add_argument(
         "--audio-track", type=int, metavar="N", help="which sound track, from 1; default: the first that is not silent"
     )
-    predict.add_argument("--faces", metavar="NAME", help="pyfeat, pyfeat-v2, opencv, a csv or npz file, or none")
+    predict.add_argument(
+        "--faces", metavar="NAME", help="pyfeat, pyfeat-v2, opencv, a csv or npz file, a folder of them, or none"
+    )
     predict.add_argument("--frame-rate", type=float, default=2.0, metavar="N", help="frames looked at a second (2)")
     predict.add_argument("--cache", default=True, metavar="FOLDER", help="keep there what was measured of recordings")
     predict.add_argument("--no-cache", dest="cache", action="store_false", help="keep nothing")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..dialogue_m2fnet import Dialogue
-from ..hub.load import model_name
+from ..hub.load import model_license, model_name
 from ..utils.console import progress, remarks, say
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def predict_conversations(
         return_faces=any(one.recording is not None for one in conversations),
         return_modalities=len(pipe.model.config.modalities) > 1,
     )
-    config, name = pipe.model.config, model_name(options.model)
+    config, name, license = pipe.model.config, model_name(options.model), model_license(options.model)
     for conversation in conversations:
         known = {foreign_words(conversation, config), *conversation.remarks}
         with remarks() as said:
@@ -87,7 +87,7 @@ def predict_conversations(
             for prediction in predictions:
                 prediction.pop("faces", None)
         warnings = [*conversation.remarks, *said]
-        yield build_result(predictions, config, name, conversation.source.name, warnings)
+        yield build_result(predictions, config, name, conversation.source.name, warnings, license)
 
 
 def write_conversation(

@@ -73,6 +73,7 @@ def _upload(options: argparse.Namespace) -> str:
 
 
 def _prepare(options: argparse.Namespace, folder: Path) -> None:
+    from ..hub.load import find_model
     from ..hub.push import prepare_run
 
-    prepare_run(options.run, folder, options.repo, options.license, options.dataset)
+    prepare_run(Path(find_model(str(options.run))), folder, options.repo, options.license, options.dataset)

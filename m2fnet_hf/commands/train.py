@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..utils.console import progress, remarks, say, show
-from .data import add_data, dataset_name, read_splits, split_of
+from .data import add_data, dataset_name, faces_of, read_splits, split_of
 from .presets import preset
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _extract(options: argparse.Namespace) -> None:
             processor,
             read_splits(options),
             _output(options),
-            faces=options.faces,
+            **faces_of(options),
             frame_rate=options.frame_rate,
             audio_track=options.audio_track,
             dtype="float16" if options.half else "float32",
@@ -201,6 +201,8 @@ def _run(options: argparse.Namespace) -> "RunConfig":
     run = _needed("training.settings").RunConfig.load(options.config, options.overrides)
     if options.features is not None:
         run.processor.setdefault("appearance", str(options.features))
+    for name, value in faces_of(options).items():
+        run.media.setdefault(name, value)
     if options.data is not None:
         from ..data.labels import read_labels
 

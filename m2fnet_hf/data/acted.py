@@ -124,38 +124,46 @@ class _LeftOutError(ValueError):
     """A name that is understood, of a file that holds no speech with sound."""
 
 
-def read_acted(root: str | Path, corpus: str, calm_as_neutral: bool = False) -> list[ActedClip]:
-    """The clips of a corpus, in order of their paths.
+class _OtherNameError(_LeftOutError):
+    """A name that is not of the corpus."""
+
+
+def read_acted(root: str | Path, corpus: str | None = None, calm_as_neutral: bool = False) -> list[ActedClip]:
+    """The clips of a corpus, or of all corpora in a folder, in order of their paths.
 
     RAVDESS's songs and its videos without sound are left out; of a clip that is there with sound alone (`03-...`) and
     with picture (`01-...`) both are read, so give the folder of one kind.
 
     Args:
         root: folder below which the files lie.
-        corpus: `ravdess`, `cremad`, `emodb`, `savee` or `tess`.
+        corpus: `ravdess`, `cremad`, `emodb`, `savee` or `tess`. Default: the one that each file is named by.
         calm_as_neutral: count RAVDESS's calm, which was made as a second neutral, as neutral.
 
     Raises:
         ValueError: for another corpus.
-        FileNotFoundError: where no file below `root` has a name of the corpus.
+        FileNotFoundError: where no file below `root` has a name of the corpus, or of any.
 
     Warns:
         UserWarning: naming the files with sound or picture that were left out, and why.
     """
-    if corpus not in _PARSERS:
+    if corpus is not None and corpus not in _PARSERS:
         raise ValueError(f"The corpus must be one of {', '.join(_PARSERS)}, found {corpus!r}.")
+    corpora = list(_PARSERS) if corpus is None else [corpus]
+    whose = corpus or "acted speech"
     names = {**MELD_NAMES, "calm": "neutral"} if calm_as_neutral else MELD_NAMES
     clips, left_out = [], []
     for path in sorted(path for path in Path(root).rglob("*") if path.suffix.lower() in SUFFIXES):
         try:
-            clips.append(_clip(path, corpus, names))
+            clips.append(_clip(path, corpora, names))
         except (_LeftOutError, KeyError) as error:
             reason = str(error) if isinstance(error, _LeftOutError) else f"unknown code {error}"
             left_out.append(f"{path.relative_to(root)} ({reason})")
     if left_out:
-        warnings.warn(f"{len(left_out)} files of {corpus} are left out: {', '.join(left_out)}.", stacklevel=2)
+        warnings.warn(f"{len(left_out)} files of {whose} are left out: {', '.join(left_out)}.", stacklevel=2)
     if not clips:
-        raise FileNotFoundError(f"{root} must hold files named as {corpus} names them, found none; check the folder.")
+        raise FileNotFoundError(
+            f"{root} must hold files named as {' or '.join(corpora)} names them, found none; check the folder."
+        )
     return clips
 
 
@@ -192,8 +200,8 @@ def speaker_folds(
     ]
 
 
-def _clip(path: Path, corpus: str, names: Mapping[str, str]) -> ActedClip:
-    fields = _PARSERS[corpus](path)
+def _clip(path: Path, corpora: Sequence[str], names: Mapping[str, str]) -> ActedClip:
+    corpus, fields = _parsed(path, corpora)
     units = path.with_suffix(".csv")
     return ActedClip(
         path=path,
@@ -207,10 +215,21 @@ def _clip(path: Path, corpus: str, names: Mapping[str, str]) -> ActedClip:
     )
 
 
+def _parsed(path: Path, corpora: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """The first corpus that names its files so, and what the name says."""
+    for corpus in corpora:
+        try:
+            return corpus, _PARSERS[corpus](path)
+        except _OtherNameError:
+            if len(corpora) == 1:
+                raise
+    raise _OtherNameError(f"not named as {' or '.join(corpora)} names files")
+
+
 def _match(pattern: str, name: str, form: str) -> Sequence[str]:
     match = re.fullmatch(pattern, name)
     if match is None:
-        raise _LeftOutError(f"not named {form}")
+        raise _OtherNameError(f"not named {form}")
     return match.groups()
 
 

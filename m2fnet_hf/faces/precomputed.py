@@ -100,6 +100,8 @@ class PrecomputedBackend:
             frame rate or name is needed and not known.
     """
 
+    needs_pictures = False
+
     def __init__(self, path: str | Path, fps: float | None = None, size: Sequence[float] | None = None) -> None:
         path = Path(path)
         if not path.is_file():

@@ -21,12 +21,16 @@ def register_face_backend(name: str, factory: Callable[..., FaceBackend]) -> Non
 
 
 def load_face_backend(name: str | Path, **options: Any) -> FaceBackend:
-    """A backend by name, or the `precomputed` one for a file of faces.
+    """A backend by name, or the one for a file of faces, or for a folder of files that are named like the recordings.
 
     Raises:
         ValueError: for a name that is not registered.
         ImportError, OSError: where its packages or weights are missing, saying how to get them.
     """
+    if str(name) not in face_backends() and Path(name).is_dir():
+        from .folder import FolderBackend
+
+        return FolderBackend(name, **options)
     if str(name) not in face_backends() and Path(name).suffix:
         return _factory("precomputed")(path=Path(name), **options)
     return _factory(str(name))(**options)
@@ -55,7 +59,8 @@ def _factory(name: str) -> Callable[..., FaceBackend]:
     for entry in entry_points(group=ENTRY_POINT_GROUP, name=name):
         return entry.load()
     raise ValueError(
-        f"A face backend must be one of {', '.join(face_backends())}, or a csv or npz file of faces, found {name!r}."
+        f"A face backend must be one of {', '.join(face_backends())}, or a csv or npz file of faces or a folder of "
+        f"them, found {name!r}."
     )
 
 

@@ -47,6 +47,8 @@ class FaceBackend(Protocol):
     Attributes:
         action_units: names of the Action Units in order; empty for a backend without any.
         settings: all that changes what it finds, for the cache; what JSON can hold.
+        needs_pictures: whether it looks at the frames (`True` unless it has this); one that does not is asked for the
+            faces of sound alone too, with empty frames.
     """
 
     @property

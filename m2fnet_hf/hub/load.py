@@ -1,34 +1,81 @@
 """Which model a command runs."""
 
 import argparse
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..embedded_models import embedded, embedded_names
 from ..registration import DEFAULT_CHECKPOINT, TASK, is_exported
+from ..utils.console import say
 
 if TYPE_CHECKING:
     from ..configuration_m2fnet import M2FNetConfig
     from ..pipeline_m2fnet import MultimodalEmotionPipeline
 
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """The option `--model`."""
-    parser.add_argument("--model", metavar="NAME", help="folder or Hub name; default: the embedded meld-mini")
+    names = ", ".join(embedded_names())
+    parser.add_argument(
+        "--model",
+        metavar="NAME",
+        help=f"folder, embedded model ({names}) or Hub name; default: {DEFAULT_CHECKPOINT.name}",
+    )
+
+
+def find_model(model: str | None) -> str:
+    """The folder of a model, or its name on the Hub.
+
+    Args:
+        model: a folder, the name of an embedded model, or a name on the Hub, the first of these that it can be.
+            Default: the default model.
+
+    Raises:
+        FileNotFoundError: for what is none of these.
+    """
+    if model is None:
+        return str(DEFAULT_CHECKPOINT)
+    if Path(model).is_dir():
+        return model
+    if model in embedded_names():
+        return embedded(model)
+    if _HUB_NAME.fullmatch(model):
+        return model
+    raise FileNotFoundError(
+        f"A model must be a folder, one of the embedded models ({', '.join(embedded_names())}) or organisation/name on "
+        f"the Hub, found {model!r}; check the name."
+    )
 
 
 def model_name(model: str | None) -> str:
     """What a result calls the model, without the way to its folder."""
-    return DEFAULT_CHECKPOINT.name if model is None else Path(model).name
+    return Path(find_model(model)).name
+
+
+def model_license(model: str | None) -> str | None:
+    """The licence of a model's weights, `None` where its card states none."""
+    from .license import read_license
+
+    license = read_license(find_model(model))
+    return None if license is None else license.name
 
 
 def load_pipeline(model: str | None, **options: Any) -> "MultimodalEmotionPipeline":
-    """The pipeline of a folder, a Hub name, or the embedded checkpoint, without the library's chatter."""
+    """The pipeline of a folder, a Hub name, or an embedded model, without the library's chatter.
+
+    Says the licence of the weights where it is not that of the code.
+    """
     from transformers import pipeline
 
     build: Any = pipeline  # its overloads know the library's own tasks only
 
-    return _load(model, lambda name: build(TASK, model=name, **options))
+    pipe = _load(model, lambda name: build(TASK, model=name, **options))
+    _say_license(model)
+    return pipe
 
 
 def load_config(model: str | None) -> "M2FNetConfig":
@@ -43,7 +90,7 @@ def _load(model: str | None, load: Callable[[str], Any]) -> Any:
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    name = str(DEFAULT_CHECKPOINT) if model is None else model
+    name = find_model(model)
     if Path(name).is_dir() and not is_exported(name):
         _check_checkpoint(Path(name))
     try:
@@ -52,7 +99,16 @@ def _load(model: str | None, load: Callable[[str], Any]) -> Any:
         from .errors import explain
 
         why = explain(error, name) or error
-        raise OSError(f"No model could be loaded from {name} (a folder or a Hub name): {why}") from error
+        known = f"a folder, an embedded model ({', '.join(embedded_names())}) or a Hub name"
+        raise OSError(f"No model could be loaded from {name} ({known}): {why}") from error
+
+
+def _say_license(model: str | None) -> None:
+    from .license import CODE_LICENSE, read_license
+
+    license = read_license(find_model(model))
+    if license is not None and license.name != CODE_LICENSE:
+        say(f"the model {model_name(model)} is licensed {license}.")
 
 
 def _check_checkpoint(folder: Path) -> None:

@@ -16,6 +16,7 @@ from ..processing_m2fnet import M2FNetProcessor
 from ..utils.files import write_json
 from .card import CARD, check_card, write_card
 from .code import add_code
+from .license import copy_license_files
 from .run_files import RUN_FILES, SETTINGS, publish_run_files, read_run_file, weights_sha256, without_paths
 
 CONFIG, PROCESSOR_CONFIG = "config.json", "processor_config.json"
@@ -45,6 +46,7 @@ def prepare_run(run: Path, folder: Path, repo_id: str, license: str | None = Non
         shutil.copyfile(path, folder / path.name)
     for name in (CONFIG, PROCESSOR_CONFIG, "tokenizer_config.json"):
         write_json(without_paths(read_run_file(folder, name)), folder / name)
+    copy_license_files(run, folder)
     publish_run_files(run, folder, repo_id, config)
     if dataset is not None:
         settings = {"weights": weights_sha256(folder), **read_run_file(folder, SETTINGS), "dataset": dataset}

@@ -4,6 +4,7 @@ import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ FRAMES_AT_ONCE = 8
 SOUNDS_AT_ONCE = 16
 # Larger frames are shrunk: a face that matters is still larger than the 112 pixels that are read of it.
 LONGEST_SIDE = 1280
+# Stands in for the picture of sound alone; files of faces in pixels rarely count in more.
+NO_PICTURE = np.broadcast_to(np.uint8(0), (1080, 1920, 3))
 SAMPLING_RATE = 16_000
 
 Span = tuple[float, float]
@@ -187,6 +190,8 @@ class RecordingReader:
         sounds = {}
         if times or spans:
             reading: Iterable[Any] = clip.read(times, spans, SAMPLING_RATE, LONGEST_SIDE)
+            if not clip.has_video and not getattr(self.faces, "needs_pictures", True):
+                reading = chain((Frame(time, NO_PICTURE) for time in times), reading)
             if self.progress is not None:
                 reading = self.progress(reading, total=len(times) + len(spans), description=clip.path.name)
             for item in reading:
@@ -268,10 +273,8 @@ class RecordingReader:
                 found = {"audio": sound, "sampling_rate": SAMPLING_RATE}
         if faces is not None:
             found |= faces.at([] if span is None else sample_times(self.frame_rate, [span]))
-            if not clip.has_video:
-                missing["visual"] = f"{clip.path.name} has no picture"
-            elif "face_times" not in found:
-                missing["visual"] = _why_absent(clip, span)
+            if "face_times" not in found:
+                missing["visual"] = _why_absent(clip, span) if clip.has_video else f"{clip.path.name} has no picture"
             elif "face_boxes" not in found:
                 missing["visual"] = "no face was found"
         if self.visual_unavailable_reason is not None:

@@ -18,6 +18,7 @@ def build_result(
     model: str,
     source: str,
     warnings: Sequence[str] = (),
+    model_license: str | None = None,
 ) -> dict[str, Any]:
     """What is written as JSON, and what all other reports are made from.
 
@@ -29,6 +30,7 @@ def build_result(
         config: of the model.
         model, source: names of the model and of the transcript, or of the recording without one.
         warnings: what could not be read.
+        model_license: of the model's weights, where it is known.
 
     Raises:
         ValueError: where no utterance has anything that the model reads.
@@ -49,6 +51,7 @@ def build_result(
         "source": source,
         "recording": None,
         "model": model,
+        "model_license": model_license,
         "labels": config.label_names,
         "reads": list(reads),
         "note": " ".join(filter(None, notes)) or None,

@@ -26,6 +26,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from ..configuration_m2fnet import SPECTROGRAM_ENCODERS, M2FNetConfig, M2FNetVisualConfig
 from ..data.labels import check_labels, label_id
 from ..dialogue_m2fnet import Dialogue
+from ..embedded_models import embedded, embedded_names
 from ..evaluation.metrics import HEADLINE, emotion_metrics
 from ..feature_extraction_m2fnet import GEOMETRY_SIZE, AppearanceFeatureExtractor, AUFeatureExtractor
 from ..features.extract import check_features
@@ -273,6 +274,8 @@ def load_weights(model: M2FNetForEmotionClassification, trained: str | Path) -> 
     Raises:
         ValueError: for a model of other sizes or modalities.
     """
+    if str(trained) in embedded_names() and not Path(trained).is_dir():
+        trained = embedded(str(trained))
     start = M2FNetForEmotionClassification.from_pretrained(trained, dtype=torch.float32)
     weights, own = start.state_dict(), model.state_dict()
     if start.config.label_names != model.config.label_names:

@@ -1,0 +1,71 @@
+"""The licence of a model's weights, as its card states it."""
+
+import shutil
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from huggingface_hub import ModelCard, hf_hub_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from yaml import YAMLError
+
+CARD = "README.md"
+CODE_LICENSE = "apache-2.0"
+
+
+class ModelLicense(NamedTuple):
+    """The Hub's name of a licence, and the data sets that the card names."""
+
+    name: str
+    datasets: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.name} ({', '.join(self.datasets)})" if self.datasets else self.name
+
+
+def read_license(model: str) -> ModelLicense | None:
+    """The licence in the metadata of a model's card, `None` where there is no card, or none in it.
+
+    Args:
+        model: folder, or name on the Hub.
+    """
+    card = _card(model)
+    if card is None:
+        return None
+    license = card.data.get("license")
+    name = card.data.get("license_name") if license == "other" else None
+    datasets = card.data.get("datasets") or ()
+    named = (datasets,) if isinstance(datasets, str) else tuple(map(str, datasets))
+    return None if license is None else ModelLicense(str(name or license), named)
+
+
+def copy_license(model: str, folder: Path) -> None:
+    """Copy the card of a model, and the text of its licence where it is a folder, to what was made of the model."""
+    card = _card(model)
+    if card is not None:
+        card.save(folder / CARD)
+    copy_license_files(Path(model), folder)
+
+
+def copy_license_files(run: Path, folder: Path) -> None:
+    """Copy the text of a licence that lies beside a model."""
+    for path in run.glob("LICENSE*"):
+        shutil.copyfile(path, folder / path.name)
+
+
+def _card(model: str) -> ModelCard | None:
+    path = Path(model) / CARD if Path(model).is_dir() else _download(model)
+    if path is None or not path.is_file():
+        return None
+    try:
+        return ModelCard(path.read_text(encoding="utf-8"), ignore_metadata_errors=True)
+    except (OSError, ValueError, YAMLError):
+        return None
+
+
+@cache
+def _download(repo_id: str) -> Path | None:
+    try:
+        return Path(hf_hub_download(repo_id, CARD))
+    except (OSError, ValueError, HfHubHTTPError, HFValidationError):
+        return None
