@@ -17,13 +17,17 @@ from m2fnet_hf import (
     MultimodalEmotionPipeline,
     Utterance,
 )
+from m2fnet_hf.encoders_m2fnet import load_encoder
 from m2fnet_hf.features.extract import extract
 from m2fnet_hf.features.store import open_features
+from m2fnet_hf.hub.card_fields import describe_model
 from m2fnet_hf.pooling_m2fnet import block_statistics
 from m2fnet_hf.recordings.build_reader import build_reader
 from m2fnet_hf.spectrogram_m2fnet import default_extractor, log_mel
+from m2fnet_hf.training.contrastive.embedder import UtteranceEmbedder, save_encoder
+from m2fnet_hf.training.contrastive.settings import ExtractorSettings
 from m2fnet_hf.training.settings import RunConfig
-from m2fnet_hf.training.trainer import build_model, build_processor
+from m2fnet_hf.training.trainer import build_model, build_processor, encoder_depths
 
 EXACT = 1e-5
 RATE = 16_000
@@ -44,7 +48,7 @@ def build(kind: str = "whisper", **values: Any) -> M2FNetForEmotionClassificatio
 
 
 def sounds(*lengths: float, seed: int = 0) -> list[np.ndarray]:
-    """Noise of so many seconds each, whose loudness changes."""
+    """Noise of these lengths in seconds, whose loudness changes."""
     random = np.random.default_rng(seed)
     noises = [random.standard_normal(round(seconds * RATE)).astype(np.float32) for seconds in lengths]
     return [noise * np.linspace(0.02, 0.2, len(noise), dtype=np.float32) for noise in noises]
@@ -308,6 +312,44 @@ def test_it_is_built_from_a_pretrained_encoder_cut_behind_a_layer(tmp_path: Path
     assert build_processor(random).feature_extractor.to_dict() == processor.feature_extractor.to_dict()
 
 
+@pytest.mark.parametrize("kind", ["whisper", "audio-spectrogram-transformer"])
+def test_a_trained_encoder_is_saved_for_another_run(tmp_path: Path, kind: str) -> None:
+    encoder: Any = build(kind, audio_final_norm=False).model.audio_encoder
+    save_encoder(encoder, tmp_path)
+    again = load_encoder(str(tmp_path), final_norm=False)
+    assert type(again) is type(encoder)
+    assert again.state_dict().keys() == encoder.state_dict().keys()
+    for name, weight in again.state_dict().items():
+        assert torch.equal(weight, encoder.state_dict()[name])
+
+
+def test_an_embedder_reads_spectrograms() -> None:
+    model = build()
+    settings = {"audio_config": model.config.audio_config, "audio_pooling": "mean_std"}
+    encoder: Any = model.model.audio_encoder
+    embedder = UtteranceEmbedder(M2FNetConfig(**settings), encoder, ExtractorSettings()).eval()
+    found = sounds(0.5, 0.9)
+    rows = tiny.mel_processor()(dialogue(*found), modalities=["audio"])
+    with torch.no_grad():
+        vectors = embedder.features({name: rows[name][0] for name in MEL})
+    torch.testing.assert_close(vectors, features(model, "whisper", *found), atol=EXACT, rtol=0)
+
+
+def test_its_convolutions_are_below_its_layers() -> None:
+    depths = encoder_depths(f"audio_encoder.{name}" for name, _ in build().model.audio_encoder.named_parameters())
+    assert depths["audio_encoder.conv1.weight"] == depths["audio_encoder.conv2.bias"] == 2
+    assert depths["audio_encoder.layers.0.fc1.weight"] == 1
+    assert depths["audio_encoder.layers.1.fc1.weight"] == depths["audio_encoder.layer_norm.weight"] == 0
+
+
+def test_a_card_says_how_sound_is_read() -> None:
+    (sound,) = [fact for fact in describe_model(build(audio_final_norm=False).config, {}) if fact.startswith("Sound")]
+    expected = (
+        "whisper encoder, 2 layers, frozen, read before its final layer norm, pooled to mean and standard deviation"
+    )
+    assert sound == f"Sound: {expected}."
+
+
 @kinds
 def test_layers_and_attentions_on_request(kind: str) -> None:
     model = build(kind)
@@ -396,3 +438,13 @@ def test_config_says_what_it_reads() -> None:
     assert M2FNetConfig(audio_config=WhisperConfig()).audio_input == "input_features"
     with pytest.raises(ValueError, match="`audio_pooling` must be one of mean, mean_std"):
         M2FNetConfig(audio_pooling="max")
+
+
+def test_spectrograms_and_normalisation_by_speaker_go_together() -> None:
+    model, processor = build(speaker_normalization=["audio"]), tiny.mel_processor()
+    found = dialogue(*sounds(0.5, 1.1, 0.01, 4.0))
+    spoken = Dialogue([one.replace(speaker="Ann" if number % 2 else None) for number, one in enumerate(found)])
+    with torch.no_grad():
+        alone = model(**processor(spoken)).logits[0]
+        batch = model(**processor([spoken, dialogue(*sounds(*[0.2] * 6))])).logits[0]
+    torch.testing.assert_close(batch[: len(alone)], alone, atol=EXACT, rtol=0)

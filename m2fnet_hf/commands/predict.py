@@ -13,7 +13,7 @@ from .prediction import (
     check_reports,
     draw,
     foreign_words,
-    predict_conversation,
+    predict_conversations,
     read_conversation,
     report_kinds,
     write_conversation,
@@ -78,9 +78,11 @@ def _predict(options: argparse.Namespace) -> None:
         check_reports(options, kinds)
     conversation = read_conversation(options, transcript, recording)
     config = load_config(options.model)
-    for sentence in filter(None, (reads_only(config.modalities), foreign_words(conversation, config))):
-        say(sentence)
-    result = predict_conversation(load_pipeline(options.model), conversation, options)
+    if note := reads_only(config.modalities):
+        print(f"{note}\n", flush=True)
+    if foreign := foreign_words(conversation, config):
+        say(foreign)
+    (result,) = predict_conversations(load_pipeline(options.model), [conversation], options)
     show(prediction_table(result["utterances"]))
     for sentence in summary(result):
         say(sentence)

@@ -11,7 +11,7 @@ from .prediction import (
     Conversation,
     check_reports,
     foreign_words,
-    predict_conversation,
+    predict_conversations,
     read_conversation,
     report_kinds,
     write_conversation,
@@ -51,7 +51,9 @@ def predict_folder(options: argparse.Namespace) -> None:
     pairs, remarks = find_pairs(folder, config.languages)
     if not pairs:
         raise ValueError(f"{folder} must hold recordings or transcripts, found none; name the folder that has them.")
-    for sentence in filter(None, (*remarks, reads_only(config.modalities))):
+    if note := reads_only(config.modalities):
+        print(f"{note}\n", flush=True)
+    for sentence in remarks:
         say(sentence)
     outcomes: dict[str, _Outcome] = {}
     conversations: dict[str, Conversation] = {}
@@ -67,17 +69,29 @@ def predict_folder(options: argparse.Namespace) -> None:
         else:
             if foreign := foreign_words(conversations[pair.name], config):
                 say(f"{pair.name}: {foreign}")
-    pipe = load_pipeline(options.model) if conversations else None
-    for number, (name, conversation) in enumerate(conversations.items(), start=1):
-        print(f"{number} of {len(conversations)}: {name}", flush=True)
-        try:
-            result = predict_conversation(pipe, conversation, options)  # type: ignore[arg-type]
-            written = write_conversation(result, conversation, options, name, kinds)
-        except Exception as error:
-            outcomes[name] = _failed(options, name, error)
-        else:
-            outcomes[name] = _Outcome(", ".join(path.name for path in written), result)
+    if conversations:
+        outcomes |= _predict_all(options, conversations, kinds)
     _finish(options, {pair.name: outcomes[pair.name] for pair in pairs})
+
+
+def _predict_all(
+    options: argparse.Namespace, conversations: dict[str, Conversation], kinds: list[str] | Literal["all"]
+) -> dict[str, _Outcome]:
+    """Predict with one model, and with one reader of recordings until something fails."""
+    pipe = load_pipeline(options.model)
+    outcomes: dict[str, _Outcome] = {}
+    while waiting := [name for name in conversations if name not in outcomes]:
+        results = predict_conversations(pipe, [conversations[name] for name in waiting], options)
+        for name in waiting:
+            print(f"{len(outcomes) + 1} of {len(conversations)}: {name}", flush=True)
+            try:
+                result = next(results)
+                written = write_conversation(result, conversations[name], options, name, kinds)
+            except Exception as error:
+                outcomes[name] = _failed(options, name, error)
+                break
+            outcomes[name] = _Outcome(", ".join(path.name for path in written), result)
+    return outcomes
 
 
 def _check(options: argparse.Namespace) -> list[str] | Literal["all"]:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -42,10 +43,10 @@ def read_conversation(options: argparse.Namespace, transcript: Path | None, reco
     from ..recordings.open import open_source
 
     source = transcript if recording is None else {"recording": recording, "transcript": transcript}
+    cache = open_cache(options.cache)
     with remarks() as said:
-        dialogue, recording = open_source(
-            source, options.asr, open_cache(options.cache), progress, audio_track=options.audio_track
-        )
+        dialogue, recording = open_source(source, options.asr, cache, progress, options.audio_track)
+        said += cache.take_problems()
     return Conversation(dialogue, transcript, recording, said)
 
 
@@ -57,35 +58,36 @@ def foreign_words(conversation: Conversation, config: "M2FNetConfig") -> str | N
     return describe_foreign([utterance.text for utterance in conversation.dialogue], languages)
 
 
-def predict_conversation(
-    pipe: "MultimodalEmotionPipeline", conversation: Conversation, options: argparse.Namespace
-) -> dict[str, Any]:
-    """The result, as every report takes it; what could not be read is said."""
+def predict_conversations(
+    pipe: "MultimodalEmotionPipeline", conversations: Sequence[Conversation], options: argparse.Namespace
+) -> Iterator[dict[str, Any]]:
+    """The result of each, as every report takes it, in turn; what could not be read is said."""
     from ..reports.result import build_result
 
-    known = foreign_words(conversation, pipe.model.config)
     found: list[str] = []
-    with remarks() as said:
-        predictions: Any = pipe(
-            replace(conversation.dialogue, recording=conversation.recording),
-            faces=options.faces,
-            frame_rate=options.frame_rate,
-            audio_track=options.audio_track,
-            cache=options.cache,
-            progress=progress,
-            on_problem=found.append,
-            return_faces=conversation.recording is not None,
-            return_modalities=len(pipe.model.config.modalities) > 1,
-        )
-        said += [sentence for sentence in found if sentence != known]
-    return build_result(
-        predictions,
-        pipe.model.config,
-        model_name(options.model),
-        conversation.source.name,
-        [*conversation.remarks, *said],
-        model_license(options.model),
+    answers: Any = pipe(
+        (replace(one.dialogue, recording=one.recording) for one in conversations),
+        faces=options.faces,
+        frame_rate=options.frame_rate,
+        audio_track=options.audio_track,
+        cache=options.cache,
+        progress=progress,
+        on_problem=found.append,
+        return_faces=any(one.recording is not None for one in conversations),
+        return_modalities=len(pipe.model.config.modalities) > 1,
     )
+    config, name, license = pipe.model.config, model_name(options.model), model_license(options.model)
+    for conversation in conversations:
+        known = {foreign_words(conversation, config), *conversation.remarks}
+        with remarks() as said:
+            predictions = next(answers)
+            said += [sentence for sentence in found if sentence not in known]
+            found.clear()
+        if conversation.recording is None:
+            for prediction in predictions:
+                prediction.pop("faces", None)
+        warnings = [*conversation.remarks, *said]
+        yield build_result(predictions, config, name, conversation.source.name, warnings, license)
 
 
 def write_conversation(

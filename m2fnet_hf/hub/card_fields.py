@@ -81,7 +81,11 @@ def _encoder(config: M2FNetConfig, modality: str) -> str:
         read = {"action_units": units, "appearance": appearance}.get(encoder.visual_features, f"{units}, {appearance}")
         return f"{name}: {read}, found with `{encoder.face_backend}`, pooled {POOLINGS[encoder.face_pooling]}"
     frozen = "frozen" if getattr(config, f"freeze_{modality}_encoder") else "fine-tuned"
-    return f"{name}: {encoder.model_type} encoder, {encoder.num_hidden_layers} layers, {frozen}"
+    fact = f"{name}: {encoder.model_type} encoder, {encoder.num_hidden_layers} layers, {frozen}"
+    if modality == "audio":
+        fact += "" if config.audio_final_norm else ", read before its final layer norm"
+        fact += ", pooled to mean and standard deviation" if config.audio_pooling == "mean_std" else ""
+    return fact
 
 
 def _context(processor: Mapping[str, Any]) -> str:

@@ -186,21 +186,19 @@ class Clip:
 
     def _choose_track(self, tracks: Sequence[AudioStream]) -> int | None:
         """The number of the first track that is not silent; of one track alone nothing is read for that."""
-        playable = [track for track in tracks if is_playable(track)]
+        playable = [number for number, track in enumerate(tracks, start=1) if is_playable(track)]
         if not playable:
             return None
         chosen = playable[0]
         if len(playable) > 1:
-            with open_container(self.path) as container:
-                audible = first_audible(container, [audio_tracks(container)[tracks.index(one)] for one in playable])
-            chosen = chosen if audible is None else next(one for one in playable if one.index == audible.index)
-        number = tracks.index(chosen) + 1
-        if number > 1:
+            with open_container(self.path) as container:  # of its own, as it is read
+                chosen = playable[first_audible([audio_tracks(container)[number - 1] for number in playable])]
+        if chosen > 1:
             self._note(
-                f"has {len(tracks)} sound tracks, of which {number} is read, the first that is not silent; "
+                f"has {len(tracks)} sound tracks, of which {chosen} is read, the first that is not silent; "
                 "`audio_track` chooses another."
             )
-        return number
+        return chosen
 
     def _note_what_is_missing(self, packets: "_Packets", readers: "dict[int, _FrameReader | SoundReader]") -> None:
         """A sentence where all that was read ends early, or else where there were damaged packets."""

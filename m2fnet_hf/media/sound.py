@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 
 import av
 import numpy as np
-from av import AudioFrame, AudioResampler
+from av import AudioFrame, AudioLayout, AudioResampler
 from av.audio.stream import AudioStream
-from av.container import InputContainer
 
 from .container import seconds
 
@@ -79,8 +78,7 @@ class SoundReader:
 
     def feed(self, frame: AudioFrame) -> Iterator[Sound]:
         start = self.end if frame.pts is None else float(seconds(frame.pts, self._stream) - self._origin)
-        if frame.layout.name not in _LAYOUTS:
-            frame = _mixed(frame)
+        frame = mixable(frame)
         form = (frame.format.name, frame.layout.name, frame.sample_rate)
         if self._resampler is None or form != self._form or abs(start - self.end) > _JITTER:
             yield from self._flush()
@@ -148,16 +146,20 @@ def is_silent(samples: np.ndarray) -> bool:
     return not samples.size or float(np.abs(samples).max()) <= _SILENCE
 
 
-def first_audible(container: InputContainer, tracks: Sequence[AudioStream]) -> AudioStream | None:
-    """The first track that is not silent all along; reads until that is known."""
+def first_audible(tracks: Sequence[AudioStream]) -> int:
+    """Which of a recording's tracks is the first that is not silent all along, 0 where all are.
+
+    Reads until that is known.
+    """
     audible: set[int] = set()
     with suppress(av.FFmpegError):  # where the recording is cut
+        container: Any = tracks[0].container
         for packet in container.demux(list(tracks)):
             if packet.stream.index not in audible and _is_audible(packet):
                 audible.add(packet.stream.index)
             if tracks[0].index in audible:
                 break
-    return next((track for track in tracks if track.index in audible), None)
+    return next((place for place, track in enumerate(tracks) if track.index in audible), 0)
 
 
 def _is_audible(packet: av.Packet) -> bool:
@@ -168,11 +170,18 @@ def _is_audible(packet: av.Packet) -> bool:
         return False
 
 
-def _mixed(frame: AudioFrame) -> AudioFrame:
-    """One channel in which each of a frame's sounds equally."""
+def is_known(layout: AudioLayout) -> bool:
+    """Whether FFmpeg knows the places of all channels."""
+    return layout.name in _LAYOUTS
+
+
+def mixable(frame: AudioFrame) -> AudioFrame:
+    """A frame that FFmpeg mixes without loss: as it is, or with one channel in which each of its own sounds equally."""
+    if is_known(frame.layout):
+        return frame
     samples = _channels(frame).mean(axis=0, dtype=np.float32)
     mixed = AudioFrame.from_ndarray(samples[None], "flt", "mono")
-    mixed.sample_rate = frame.sample_rate
+    mixed.sample_rate, mixed.pts, mixed.time_base = frame.sample_rate, frame.pts, frame.time_base
     return mixed
 
 

@@ -16,7 +16,8 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from ..media.clip import open_container
+from ..media.container import open_container
+from ..media.sound import is_known, mixable
 from ..utils.files import write_whole
 from ..utils.times import clock
 from .overlay import Painter, planes_of
@@ -232,11 +233,14 @@ class _EncodedSound:
         self.reader = reader
         rates = av.Codec("aac", "w").audio_rates or ()
         rate = stream.codec_context.sample_rate
-        layout = "mono" if stream.codec_context.channels == 1 else "stereo"
+        channels = stream.codec_context.channels
+        self.mixes = channels > 2 and not is_known(stream.codec_context.layout)
+        layout = "mono" if channels == 1 or self.mixes else "stereo"
         self.stream = target.add_stream("aac", rate=rate if rate in rates else 48_000, layout=layout)
 
     def write(self, packet: Packet) -> Iterator[Packet]:
-        for frame in self.reader.decode(packet):
+        frames: Iterable[Any] = self.reader.decode(packet)
+        for frame in map(mixable, frames) if self.mixes else frames:
             if frame.pts is not None:
                 # The encoder cuts frames of its own: it needs a time base of samples.
                 samples = round((_seconds(frame.pts, frame) - self.reader.origin) * frame.sample_rate)

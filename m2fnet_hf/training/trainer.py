@@ -133,7 +133,7 @@ def encoder_depths(names: Iterable[str]) -> dict[str, int]:
         encoder, inside, rest = name.partition("_encoder.")
         if inside:
             layer = _LAYER.search(rest)
-            below = 0 if any(word in rest for word in _BELOW_LAYERS) else None
+            below = 0 if rest.startswith("conv") or any(word in rest for word in _BELOW_LAYERS) else None
             places.setdefault(encoder, {})[name] = int(layer[1]) + 1 if layer and below is None else below
     depths: dict[str, int] = {}
     for layers in places.values():

@@ -1,12 +1,10 @@
-"""Stage 8: the checkpoint in half precision, its parts under the names that the package's model gives them.
+"""Stage 8: the checkpoint in half precision, as the package saves a model and its processor.
 
     python -m research.m2fnet_mini.export
 
 Takes the seed of `all` with the lowest cross entropy on MELD's development split, text alone. Writes `m2fnet-mini/`:
-`model.safetensors` (half precision: `model.text_encoder.*` is meld-mini's, `model.audio_encoder.*` the sound tower,
-`model.modalities.{audio,visual}.norm.{mean,scale}` the normalisation per speaker, the rest M2FNet's own),
-`config.json` (of M2FNet, with `softmax_temperature` fitted on dev, text alone), `action_units.json` (OpenFace's units
-on py-feat's scale) and `export.json` (sizes, and what rounding to half precision changes).
+model and processor, with `softmax_temperature` fitted on that split and OpenFace's units on py-feat's scale, and
+`export.json` (sizes, and what rounding to half precision changes).
 """
 
 import json
@@ -15,18 +13,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from transformers import WhisperFeatureExtractor
 
+from m2fnet_hf import (
+    AUFeatureExtractor,
+    M2FNetConfig,
+    M2FNetForEmotionClassification,
+    M2FNetProcessor,
+    M2FNetVisualConfig,
+)
+from m2fnet_hf.encoders_m2fnet import load_encoder
 from m2fnet_hf.evaluation.calibration import fit_temperature
 
 from .common import OPENFACE_UNITS, RUNS, TEACHER, WHISPER
 from .evaluate import MODALITIES, brief, predict, stage_of, text_alone
 from .model import M2FNetMini
 from .simulate import Tables, plain_text
-from .sound import SoundTower
 
 OUTPUT = RUNS / "m2fnet-mini"
 LIMIT = 65_000_000  # bytes
+SOUND_LAYERS = 2
 
 
 def main() -> None:
@@ -35,29 +41,21 @@ def main() -> None:
     losses = {seed: dev_loss(RUNS / "runs" / f"all-s{seed}", tables) for seed in range(3)}
     seed = min(losses, key=losses.__getitem__)
     folder = RUNS / "runs" / f"all-s{seed}"
-    weights = assemble(folder)
-    OUTPUT.mkdir(exist_ok=True)
-    save_file(weights, OUTPUT / "model.safetensors", metadata={"format": "pt"})
-    size = (OUTPUT / "model.safetensors").stat().st_size
-    if size > LIMIT:
-        raise ValueError(f"The checkpoint must have at most {LIMIT} bytes, found {size}; make the model narrower.")
-
     single, half = M2FNetMini.load(folder), M2FNetMini.load(folder)
     half.load_state_dict({name: value.half().float() for name, value in half.state_dict().items()})
     found = text_alone(half, tables, "dev")
-    config = json.loads(half.m2fnet.config.to_json_string())
-    config["softmax_temperature"] = found["temperature"]
-    (OUTPUT / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True))
-    lines = json.loads((folder / "training.json").read_text())["action_unit_lines"]
-    units = {
-        unit: {"from": OPENFACE_UNITS[unit], "slope": line[0], "intercept": line[1]} for unit, line in lines.items()
-    }
-    (OUTPUT / "action_units.json").write_text(json.dumps(units, indent=1))
+    model = assemble(single)
+    model.config.softmax_temperature = found["temperature"]
+    model.half().save_pretrained(OUTPUT)
+    build_processor(json.loads((folder / "training.json").read_text())["action_unit_lines"]).save_pretrained(OUTPUT)
+    size = (OUTPUT / "model.safetensors").stat().st_size
+    if size > LIMIT:
+        raise ValueError(f"The checkpoint must have at most {LIMIT} bytes, found {size}; make the model narrower.")
     report = {
         "seed": seed,
         "dev_cross_entropy_to_teacher_and_label": losses,
         "bytes": size,
-        "bytes_by_part": by_part(weights),
+        "bytes_by_part": by_part(model.state_dict()),
         "dev_text_alone_half": brief(found),
         "same_labels_half_and_single": agreement(single, half, tables),
         "normalisation": {
@@ -78,17 +76,48 @@ def dev_loss(folder: Path, tables: Tables) -> float:
     return float((to_labels - (texts.beliefs * scores).sum(1).mean()) / 2)
 
 
-def assemble(folder: Path) -> dict[str, torch.Tensor]:
-    """All weights of the checkpoint by name, half precision."""
-    mini = M2FNetMini.load(folder)
+def assemble(mini: M2FNetMini) -> M2FNetForEmotionClassification:
+    """The package's model with the weights of the prototype, meld-mini's text encoder and Whisper's first layers."""
+    teacher = M2FNetForEmotionClassification.from_pretrained(TEACHER, dtype=torch.float32)
+    tower = load_encoder(str(WHISPER), {"num_hidden_layers": SOUND_LAYERS}, final_norm=False)
+    own = mini.m2fnet.config
+    config = M2FNetConfig(
+        text_config=teacher.config.text_config,
+        audio_config=tower.config,
+        visual_config=M2FNetVisualConfig(hidden_size=None, face_pooling="area"),
+        audio_pooling="mean_std",
+        audio_final_norm=False,
+        speaker_normalization=["audio", "visual"],
+        speaker_strength=mini.sound.speaker_strength,
+        dialogue_strength=mini.sound.dialogue_strength,
+        languages=["en"],
+        **{name: getattr(own, name) for name in mini.settings["config"]},
+    )
     weights = dict(mini.m2fnet.state_dict())
     for modality, norm in (("audio", mini.sound), ("visual", mini.faces)):
         weights |= {f"model.modalities.{modality}.norm.{name}": value for name, value in norm.state_dict().items()}
-    tower = SoundTower.from_whisper(WHISPER).state_dict()
-    weights |= {f"model.audio_encoder.{name}": value for name, value in tower.items()}
-    taught = load_file(TEACHER / "model.safetensors")
-    weights |= {name: value for name, value in taught.items() if name.startswith("model.text_encoder.")}
-    return {name: value.half().contiguous() for name, value in weights.items()}
+    weights |= {f"model.audio_encoder.{name}": value for name, value in tower.state_dict().items()}
+    taught = teacher.model.text_encoder.state_dict()
+    weights |= {f"model.text_encoder.{name}": value for name, value in taught.items()}
+    model = M2FNetForEmotionClassification(config)
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+def build_processor(lines: dict[str, list[float]]) -> M2FNetProcessor:
+    """meld-mini's tokenizer and context, Whisper's spectrogram, and the lines of OpenFace's Action Units."""
+    teacher = M2FNetProcessor.from_pretrained(TEACHER)
+    units = {
+        unit: {"from": OPENFACE_UNITS[unit], "slope": line[0], "intercept": line[1]} for unit, line in lines.items()
+    }
+    return M2FNetProcessor(
+        teacher.tokenizer,
+        WhisperFeatureExtractor.from_pretrained(WHISPER),
+        AUFeatureExtractor(person_normalization=False, openface_units=units),
+        context=teacher.context,
+        max_length=teacher.max_length,
+        speaker_prefix=teacher.speaker_prefix,
+    )
 
 
 def by_part(weights: dict[str, torch.Tensor]) -> dict[str, int]:

@@ -13,6 +13,7 @@ import torch
 from transformers import pipeline
 
 from m2fnet_hf import Dialogue, Faces, Frame, M2FNetForEmotionClassification, MultimodalEmotionPipeline, Utterance
+from m2fnet_hf.cli import main
 from m2fnet_hf.commands import live as command
 from m2fnet_hf.media.clip import Clip
 from m2fnet_hf.online import live as live_module
@@ -176,3 +177,14 @@ def test_what_was_predicted_is_kept_when_it_is_stopped(
     run(transcript, "--model", tiny_checkpoint, "--output", tmp_path)
     assert capsys.readouterr().err.strip().endswith("m2fnet: stopped after 1 of 2 utterances.")
     assert len(json.loads((tmp_path / "talk.json").read_text())["utterances"]) == 1
+
+
+def test_another_language_is_said_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    lines = ("Du bist gekommen, ich freue mich so!", "Ich hätte fast den Zug verpasst.", "Setz dich bitte.")
+    cues = (f"{n}\n00:00:0{n},000 --> 00:00:0{n},900\nANN: {line}\n" for n, line in enumerate(lines, start=1))
+    (tmp_path / "talk.srt").write_text("\n".join(cues))
+    assert main(["live", str(tmp_path / "talk.srt"), "--speed", "1000", "--output", str(tmp_path / "out")]) == 0
+    captured = capsys.readouterr()
+    assert (captured.out.count("What is said is in German"), captured.err) == (1, "")
+    result = json.loads((tmp_path / "out" / "talk.json").read_text())
+    assert set(result["language"]["foreign"].values()) == {"German"}

@@ -15,6 +15,7 @@ pytest.importorskip("PIL", reason="the extra reports is not installed")
 
 from PIL import ImageColor
 
+from m2fnet_hf.media.clip import Clip
 from m2fnet_hf.reports.annotate import annotate_recording
 from m2fnet_hf.reports.overlay import draw_caption
 from m2fnet_hf.reports.palette import palette
@@ -144,6 +145,24 @@ def test_sound_that_mp4_cannot_hold_becomes_aac(tmp_path: Path, output: Path) ->
         assert container.streams.audio[0].codec.canonical_name == "aac"
     given, copied = heard[0] / 2**15, heard[1][: len(heard[0])]
     assert np.corrcoef(given[1600:-1600], copied[1600:-1600])[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("channels", [6, 9, 60])
+def test_sound_of_many_channels_is_mixed(channels: int, tmp_path: Path, output: Path) -> None:
+    path = tmp_path / "array.mkv"
+    with av.open(str(path), "w") as container:
+        picture, sound = container.add_stream("mpeg4", rate=10), container.add_stream("pcm_s16le", rate=16_000)
+        picture.width, picture.height, picture.pix_fmt, sound.layout = 64, 48, "yuv420p", f"{channels} channels"
+        for _ in range(10):
+            container.mux(picture.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")))
+        samples = np.zeros((16_000, channels), np.int16)
+        samples[:, -1] = 16_000 * np.sin(np.arange(16_000) / 20)
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), "s16", f"{channels} channels")
+        frame.sample_rate, frame.pts = 16_000, 0
+        container.mux([*picture.encode(None), *sound.encode(frame), *sound.encode(None)])
+    annotate_recording(path, result(), output)
+    heard = Clip(output).sound()
+    assert heard.std() * channels == pytest.approx(16_000 / 32_768 / np.sqrt(2), rel=0.05)
 
 
 def test_a_recording_without_sound_gets_none(tmp_path: Path, output: Path) -> None:

@@ -65,3 +65,89 @@ def test_an_older_file_is_replaced(tmp_path: Path) -> None:
     written(tmp_path, [utterance("old")])
     assert written(tmp_path, [utterance("new")]).get_annotation_data_for_tier("ANN")[0][2] == "new"
     assert [file.name for file in tmp_path.iterdir()] == ["out.eaf"]
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A researcher's file: two speakers, gestures, a translation, a vocabulary, and what pympi does not know of."""
+    eaf = pympi.Eaf(author="researcher")
+    eaf.remove_tier("default")
+    eaf.add_linguistic_type("utterance")
+    eaf.add_linguistic_type("emotion", constraints="Included_In")
+    eaf.add_linguistic_type("translation", constraints="Symbolic_Association", timealignable=False)
+    eaf.add_linked_file("file:///C:/data/talk%201.mp4", relpath="./talk%201.mp4", mimetype="video/mp4")
+    eaf.add_tier("ANN", ling="utterance", part="Ann", ann="rk")
+    eaf.add_tier("BEN", ling="utterance", part="Ben")
+    eaf.add_tier("emotion@ANN", ling="emotion", parent="ANN")
+    eaf.add_tier("translation@BEN", ling="translation", parent="BEN")
+    eaf.add_annotation("ANN", 120, 1480, "You came!")
+    eaf.add_annotation("ANN", 3600, 4700, "Sit down,\nplease.")
+    eaf.add_annotation("BEN", 2000, 3400, "I nearly missed the train.")
+    eaf.add_annotation("emotion@ANN", 300, 900, "waves")
+    eaf.add_ref_annotation("translation@BEN", "BEN", 2700, "Beinahe verpasst.")
+    eaf.properties.append(("lastUsedAnnotationId", 6))
+    path = tmp_path / "own" / "talk.eaf"
+    path.parent.mkdir()
+    eaf.to_file(str(path))
+    written = path.read_text().replace('ANNOTATION_ID="a5"', 'CVE_REF="cveid0" ANNOTATION_ID="a5"')
+    assert "CVE_REF" in written
+    path.write_text(written)
+    return path
+
+
+def predicted(own: Path) -> list[dict]:
+    from m2fnet_hf import read_transcript
+
+    with pytest.warns(UserWarning, match="translation@BEN"):
+        said = read_transcript(own)
+    return [utterance(one.text, "joy", start=one.start, end=one.end, speaker=one.speaker) for one in said]
+
+
+def test_the_own_file_comes_back_with_the_emotions_under_its_tiers(own: Path, tmp_path: Path) -> None:
+    extra = utterance("Not in it.", "anger", start=9, end=10, speaker="ANN")
+    eaf = written(tmp_path, [*predicted(own), extra], transcript=own)
+    before = pympi.Eaf(str(own))
+    for name, tier in before.tiers.items():
+        assert eaf.tiers[name] == tier
+    for name, kind in before.linguistic_types.items():
+        assert eaf.linguistic_types[name] == kind
+    assert eaf.get_linked_files() == before.get_linked_files()
+    assert eaf.adocument["AUTHOR"] == "researcher"
+    assert eaf.adocument["DATE"] == before.adocument["DATE"]
+    assert 'CVE_REF="cveid0"' in (tmp_path / "out.eaf").read_text()
+    assert eaf.get_ref_annotation_data_for_tier("emotion@BEN") == [(2000, 3400, "joy", "I nearly missed the train.")]
+    emotions = eaf.get_ref_annotation_data_for_tier("emotion@ANN 2")
+    assert emotions == [(120, 1480, "joy", "You came!"), (3600, 4700, "joy", "Sit down,\nplease.")]
+    assert eaf.get_parameters_for_tier("emotion@ANN 2")["PARENT_REF"] == "ANN"
+    assert eaf.get_parameters_for_tier("emotion@ANN 2")["LINGUISTIC_TYPE_REF"] == "emotion 2"
+    assert eaf.get_annotation_data_for_tier("ANN 2") == [(9000, 10000, "Not in it.")]
+    assert eaf.get_ref_annotation_data_for_tier("emotion@ANN 2 2") == [(9000, 10000, "anger", "Not in it.")]
+    (last,) = (value for name, value in eaf.properties if name == "lastUsedAnnotationId")
+    keys = [key for aligned, referring, *_ in eaf.tiers.values() for key in (*aligned, *referring)]
+    assert len(keys) == len(set(keys))
+    assert f"a{last}" in keys
+
+
+def test_the_recording_is_linked_once(own: Path, tmp_path: Path) -> None:
+    assert len(written(tmp_path, predicted(own), transcript=own, video=tmp_path / "talk 1.mp4").get_linked_files()) == 1
+    both = written(tmp_path, predicted(own), transcript=own, video=tmp_path / "other.mp4").get_linked_files()
+    assert [link["RELATIVE_MEDIA_URL"] for link in both] == ["./talk%201.mp4", "other.mp4"]
+
+
+def test_the_same_result_is_the_same_file(own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = []
+    for year in ("2020", "2030"):
+        monkeypatch.setattr("time.strftime", lambda *_, year=year: f"{year}-01-01T00:00:00+00:00")
+        for transcript in (None, own):
+            written(tmp_path, predicted(own), transcript=transcript)
+            files.append((tmp_path / "out.eaf").read_bytes())
+    assert files[:2] == files[2:]
+
+
+def test_what_came_from_here_goes_back_again(own: Path, tmp_path: Path) -> None:
+    """The file of a first prediction, corrected by hand, is predicted again."""
+    written(tmp_path, predicted(own), transcript=own)
+    first = (tmp_path / "out.eaf").rename(tmp_path / "first.eaf")
+    eaf = written(tmp_path, predicted(first), transcript=first)
+    assert eaf.get_ref_annotation_data_for_tier("emotion@BEN") == eaf.get_ref_annotation_data_for_tier("emotion@BEN 2")
+    assert [name for name in eaf.get_tier_names() if name.startswith("ANN")] == ["ANN"]

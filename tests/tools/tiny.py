@@ -96,7 +96,7 @@ def audio_config(norm: str = "group", kind: str = "wav2vec2") -> PreTrainedConfi
 
 
 def mel_config(kind: str = "whisper", seconds: int = 3) -> PreTrainedConfig:
-    """A sound encoder of 16 dimensions that reads spectrograms, in pieces of at most so many seconds where it can."""
+    """A sound encoder of 16 dimensions that reads spectrograms; what it reads at once is limited to `seconds`."""
     if kind == "whisper":
         return WhisperConfig(
             vocab_size=20,
