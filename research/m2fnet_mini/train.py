@@ -38,7 +38,7 @@ SETTINGS: dict[str, Any] = {
     "gold": 0.5,
     "pairs": 500,  # dialogues an epoch
     "texts": 1038,
-    "read_aloud": 150,
+    "read_aloud": 350,
     "acted": 450,
     "own_words": 0.5,  # acted conversations that have their words, where these are English
     "normalize": True,

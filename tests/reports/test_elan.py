@@ -129,8 +129,11 @@ def test_the_own_file_comes_back_with_the_emotions_under_its_tiers(own: Path, tm
 
 
 def test_the_recording_is_linked_once(own: Path, tmp_path: Path) -> None:
-    assert len(written(tmp_path, predicted(own), transcript=own, video=tmp_path / "talk 1.mp4").get_linked_files()) == 1
-    both = written(tmp_path, predicted(own), transcript=own, video=tmp_path / "other.mp4").get_linked_files()
+    assert (
+        len(written(tmp_path, predicted(own), transcript=own, recording=tmp_path / "talk 1.mp4").get_linked_files())
+        == 1
+    )
+    both = written(tmp_path, predicted(own), transcript=own, recording=tmp_path / "other.mp4").get_linked_files()
     assert [link["RELATIVE_MEDIA_URL"] for link in both] == ["./talk%201.mp4", "other.mp4"]
 
 
