@@ -10,6 +10,7 @@ import pytest
 from m2fnet_hf import M2FNetConfig
 from m2fnet_hf.cli import main
 from m2fnet_hf.data.folder import read_dialogues
+from m2fnet_hf.embedded_models import embedded
 from m2fnet_hf.evaluation.columns import PredictionColumns
 from m2fnet_hf.evaluation.evaluate import compute_metrics
 from m2fnet_hf.evaluation.metrics import HEADLINE
@@ -18,7 +19,6 @@ from m2fnet_hf.features.index import INDEX
 from m2fnet_hf.features.store import claim, open_features
 from m2fnet_hf.hub.push import prepare_run
 from m2fnet_hf.hub.run_files import RESULTS, read_run_file
-from m2fnet_hf.embedded_models import embedded
 from m2fnet_hf.training.distillation import with_teacher_probabilities
 
 BEFORE = Path(__file__).parent / "before"

@@ -11,7 +11,7 @@ from conftest import ROOT
 from safetensors import safe_open
 from transformers import pipeline
 
-from m2fnet_hf import MultimodalEmotionPipeline, read_transcript
+from m2fnet_hf import MultimodalEmotionPipeline
 from m2fnet_hf.cli import main
 from m2fnet_hf.hub.run_files import weights_sha256
 from m2fnet_hf.registration import CHECKPOINTS, TASK

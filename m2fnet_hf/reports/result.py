@@ -73,7 +73,7 @@ def recording_of(result: Mapping[str, Any]) -> str | None:
 
 
 def summary(result: Mapping[str, Any]) -> Iterator[str]:
-    """A sentence for each modality that some utterances were predicted without, and for each that changed some label."""
+    """A sentence for each modality that some utterances lacked, and for each how many labels it changed."""
     total = len(result["utterances"])
     for name, reasons in result["missing"].items():
         why = "; ".join(f"{reason} ({count})" for reason, count in reasons.items())
