@@ -257,7 +257,7 @@ def test_own_features_labels_and_modalities_need_a_config_alone(tmp_path: Path) 
     metrics = evaluate(pipe, featured(40, seed=3))
     assert metrics["accuracy"] > 0.75
     assert metrics["modalities"] == {"text": 0, "audio": 160, "visual": 160}
-    with pytest.raises(ValueError, match="must be among calm, stressed, found 'angry'"):
+    with pytest.raises(ValueError, match="must be one of calm, stressed, found 'angry'"):
         train(settings, [Dialogue([{"audio_features": np.zeros(5), "label": "angry"}])], featured(1, 2), tmp_path / "x")
 
 
