@@ -1,4 +1,4 @@
-"""The embedded model: what the package ships and reaches, and that every printed figure is in its results file."""
+"""meld-mini: what the package ships and reaches, and that every printed number is in its results file."""
 
 import json
 import re
@@ -11,30 +11,32 @@ from conftest import ROOT
 from safetensors import safe_open
 from transformers import pipeline
 
-from m2fnet_hf import MultimodalEmotionPipeline, read_transcript
+from m2fnet_hf import MultimodalEmotionPipeline
 from m2fnet_hf.cli import main
 from m2fnet_hf.hub.run_files import weights_sha256
-from m2fnet_hf.registration import DEFAULT_CHECKPOINT, TASK
+from m2fnet_hf.registration import CHECKPOINTS, TASK
 
-RESULTS = json.loads((DEFAULT_CHECKPOINT / "results.json").read_text())
-CARD = (DEFAULT_CHECKPOINT / "README.md").read_text()
+MELD_MINI = CHECKPOINTS / "meld-mini"
+
+RESULTS = json.loads((MELD_MINI / "results.json").read_text())
+CARD = (MELD_MINI / "README.md").read_text()
 README = (ROOT / "README.md").read_text()
 
 
 @pytest.fixture(scope="module")
 def pipe() -> MultimodalEmotionPipeline:
-    return pipeline(TASK, device="cpu")
+    return pipeline(TASK, model=str(MELD_MINI), device="cpu")
 
 
 def test_it_is_small_half_precision_and_holds_no_path() -> None:
-    assert sum(path.stat().st_size for path in DEFAULT_CHECKPOINT.iterdir()) < 48_000_000
-    with safe_open(DEFAULT_CHECKPOINT / "model.safetensors", "pt") as weights:
+    assert sum(path.stat().st_size for path in MELD_MINI.iterdir()) < 48_000_000
+    with safe_open(MELD_MINI / "model.safetensors", "pt") as weights:
         assert {weights.get_tensor(name).dtype for name in weights.keys()} == {torch.float16}  # noqa: SIM118
-    for path in DEFAULT_CHECKPOINT.glob("*.json"):
+    for path in MELD_MINI.glob("*.json"):
         assert not re.search(r'"/\w', path.read_text()), path.name
 
 
-def test_the_default_pipeline_reads_text_in_single_precision(pipe: MultimodalEmotionPipeline) -> None:
+def test_its_pipeline_reads_text_in_single_precision(pipe: MultimodalEmotionPipeline) -> None:
     assert pipe.model.config.modalities == ("text",)
     assert pipe.model.dtype == torch.float32
 
@@ -60,18 +62,6 @@ def test_context_counts(pipe: MultimodalEmotionPipeline) -> None:
     news = ("We won! We won the lottery!", "The doctor says she has a week to live.")
     first, second = (after(text, "I'm so...") for text in news)
     assert first["joy"] > second["joy"] + 0.1
-
-
-def test_the_demo_shows_the_sample_and_says_what_it_reads(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    sample = ROOT / "examples" / "sample_dialogue" / "conversation.srt"
-    video = str(sample.with_suffix(".mp4"))
-    assert main(["predict", video, "--transcript", str(sample), "--output", str(tmp_path), "--report", "all"]) == 0
-    captured = capsys.readouterr()
-    assert captured.err == ""
-    assert "reads text only" in captured.out
-    for utterance in read_transcript(sample):
-        assert utterance.speaker in captured.out
-    assert len(list(tmp_path.iterdir())) == 7
 
 
 def test_a_conversation_of_thousands_is_answered(pipe: MultimodalEmotionPipeline) -> None:
@@ -105,10 +95,10 @@ def spread(runs: str, split: str) -> str:
 
 
 def test_its_probabilities_are_calibrated() -> None:
-    config = json.loads((DEFAULT_CHECKPOINT / "config.json").read_text())
+    config = json.loads((MELD_MINI / "config.json").read_text())
     assert config["softmax_temperature"] == RESULTS["temperature"] != 1
     assert RESULTS["calibration"]["ece"] <= 0.05
-    assert RESULTS["weights"] == weights_sha256(DEFAULT_CHECKPOINT)
+    assert RESULTS["weights"] == weights_sha256(MELD_MINI)
 
 
 def test_every_printed_number_is_in_the_results_file() -> None:
@@ -146,7 +136,7 @@ def test_every_printed_number_is_in_the_results_file() -> None:
 
 
 def test_the_ablation_is_in_its_results_file() -> None:
-    (table,) = json.loads((DEFAULT_CHECKPOINT / "ablation.json").read_text())["tables"].values()
+    (table,) = json.loads((MELD_MINI / "ablation.json").read_text())["tables"].values()
     for one in table:
         metrics = [one["metrics"]["test"][name] for name in ("weighted_f1", "accuracy", "macro_f1")]
         cells = " | ".join(f"{100 * found['mean']:.2f} ± {100 * found['std']:.2f}" for found in metrics)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from transformers import WhisperFeatureExtractor
 
 from m2fnet_hf import (
@@ -46,7 +47,7 @@ def main() -> None:
     found = text_alone(half, tables, "dev")
     model = assemble(single)
     model.config.softmax_temperature = found["temperature"]
-    model.half().save_pretrained(OUTPUT)
+    save_half(model, OUTPUT)
     build_processor(json.loads((folder / "training.json").read_text())["action_unit_lines"]).save_pretrained(OUTPUT)
     size = (OUTPUT / "model.safetensors").stat().st_size
     if size > LIMIT:
@@ -76,10 +77,17 @@ def dev_loss(folder: Path, tables: Tables) -> float:
     return float((to_labels - (texts.teacher_probabilities * scores).sum(1).mean()) / 2)
 
 
+def save_half(model: M2FNetForEmotionClassification, folder: Path) -> None:
+    """Weights in half precision under a config that loads them in single precision."""
+    model.save_pretrained(folder)
+    weights = {name: value.half().contiguous() for name, value in model.state_dict().items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
 def assemble(mini: M2FNetMini) -> M2FNetForEmotionClassification:
     """The package's model with the weights of the prototype, meld-mini's text encoder and Whisper's first layers."""
     teacher = M2FNetForEmotionClassification.from_pretrained(TEACHER, dtype=torch.float32)
-    tower = load_encoder(str(WHISPER), {"num_hidden_layers": SOUND_LAYERS}, final_norm=False)
+    tower = load_encoder(str(WHISPER), {"num_hidden_layers": SOUND_LAYERS}, final_norm=False, dtype=torch.float32)
     own = mini.m2fnet.config
     config = M2FNetConfig(
         text_config=teacher.config.text_config,
