@@ -69,12 +69,12 @@ def main() -> None:
 
 
 def dev_loss(folder: Path, tables: Tables) -> float:
-    """Mean of the cross entropies to the labels (calibrated) and to the teacher's beliefs, dev, text alone."""
+    """Mean of the cross entropies to the labels (calibrated) and to the teacher's probabilities, dev, text alone."""
     texts = tables.splits["dev"]
     logits = predict(M2FNetMini.load(folder), tables, [plain_text(texts, n) for n in range(len(texts))])
     scores = torch.from_numpy(logits / fit_temperature(logits, texts.labels)).log_softmax(-1).numpy()
     to_labels = -scores[np.arange(len(scores)), texts.labels].mean()
-    return float((to_labels - (texts.beliefs * scores).sum(1).mean()) / 2)
+    return float((to_labels - (texts.teacher_probabilities * scores).sum(1).mean()) / 2)
 
 
 def save_half(model: M2FNetForEmotionClassification, folder: Path) -> None:
@@ -105,8 +105,8 @@ def assemble(mini: M2FNetMini) -> M2FNetForEmotionClassification:
     for modality, norm in (("audio", mini.sound), ("visual", mini.faces)):
         weights |= {f"model.modalities.{modality}.norm.{name}": value for name, value in norm.state_dict().items()}
     weights |= {f"model.audio_encoder.{name}": value for name, value in tower.state_dict().items()}
-    taught = teacher.model.text_encoder.state_dict()
-    weights |= {f"model.text_encoder.{name}": value for name, value in taught.items()}
+    encoder = teacher.model.text_encoder.state_dict()
+    weights |= {f"model.text_encoder.{name}": value for name, value in encoder.items()}
     model = M2FNetForEmotionClassification(config)
     model.load_state_dict(weights)
     return model.eval()
