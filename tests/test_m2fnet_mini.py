@@ -76,16 +76,17 @@ def test_a_smile_beside_neutral_words_makes_joy_likelier(pipe: MultimodalEmotion
 def test_the_demo_hears_the_sample_and_says_what_sound_added(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    assert predict(SAMPLE, "--transcript", SRT, "--output", tmp_path, "--report", "all", "--faces", "none") == 0
+    output = tmp_path / "out"
+    assert predict(SAMPLE, "--transcript", SRT, "--output", output, "--report", "all", "--faces", "none") == 0
     captured = capsys.readouterr()
     assert re.search(r"Without sound, \d+ of 10 utterances would have another label", captured.err)
     assert "predicted without faces" in captured.err
     for utterance in read_transcript(SRT):
         assert utterance.speaker in captured.out
-    result = json.loads((tmp_path / "conversation.json").read_text())
+    result = json.loads((output / "conversation.json").read_text())
     assert all(one["modalities"] == ["text", "audio"] for one in result["utterances"])
     assert all(set(one["modality_scores"]["alone"]) == {"text", "audio"} for one in result["utterances"])
-    assert len(list(tmp_path.iterdir())) == 7
+    assert len(list(output.iterdir())) == 7
 
 
 def test_faces_of_a_file_make_three_modalities(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
