@@ -20,7 +20,7 @@ PYFEAT_ACTION_UNITS = tuple(
 )
 
 # Beyond them probabilities are 0 and 1, or all alike, and single precision overflows.
-TEMPERATURES = (0.01, 100.0)
+TEMPERATURE_RANGE = (0.01, 100.0)
 
 Fusion = Literal["attention", "gated", "concat"]
 FUSIONS: tuple[str, ...] = get_args(Fusion)
@@ -350,7 +350,7 @@ class M2FNetConfig(_KnownKeywordsConfig):
         for name in (*dropouts, "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must lie in [0, 1), found {getattr(self, name)}.")
-        least, most = TEMPERATURES
+        least, most = TEMPERATURE_RANGE
         if not least <= self.softmax_temperature <= most:
             raise ValueError(
                 f"`softmax_temperature` must be a number from {least} to {most}, found {self.softmax_temperature}."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..configuration_m2fnet import TEMPERATURES
+from ..configuration_m2fnet import TEMPERATURE_RANGE
 from ..dialogue_m2fnet import Dialogue
 from ..utils.console import Progress
 from ..utils.files import write_json
@@ -99,7 +99,7 @@ def set_temperature(folder: str | Path, temperature: float) -> None:
         FileNotFoundError: without that file.
         ValueError: for a temperature that a config refuses.
     """
-    least, most = TEMPERATURES
+    least, most = TEMPERATURE_RANGE
     if not least <= temperature <= most:
         raise ValueError(
             f"A temperature must be a number from {least} to {most}, found {temperature}; take what `calibrate` gives."
