@@ -3,6 +3,7 @@
 import difflib
 import inspect
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from types import NoneType
@@ -17,6 +18,9 @@ MELD_EMOTIONS = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "an
 PYFEAT_ACTION_UNITS = tuple(
     f"AU{number:02d}" for number in (1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15, 17, 20, 23, 24, 25, 26, 28, 43)
 )
+
+# Beyond them probabilities are 0 and 1, or all alike, and single precision overflows.
+TEMPERATURE_RANGE = (0.01, 100.0)
 
 Fusion = Literal["attention", "gated", "concat"]
 FUSIONS: tuple[str, ...] = get_args(Fusion)
@@ -346,8 +350,14 @@ class M2FNetConfig(_KnownKeywordsConfig):
         for name in (*dropouts, "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must lie in [0, 1), found {getattr(self, name)}.")
-        if not 0 < self.softmax_temperature < math.inf:
-            raise ValueError(f"`softmax_temperature` must be a number above 0, found {self.softmax_temperature}.")
+        least, most = TEMPERATURE_RANGE
+        if not least <= self.softmax_temperature <= most:
+            raise ValueError(
+                f"`softmax_temperature` must be a number from {least} to {most}, found {self.softmax_temperature}."
+            )
+        twice = [name for name, count in Counter(self.label_names).items() if count > 1]
+        if twice:
+            raise ValueError(f"`id2label` must hold different names, found {', '.join(twice)} more than once.")
         for name in ("speaker_strength", "dialogue_strength"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"`{name}` must be a number of utterances above 0, found {getattr(self, name)}.")

@@ -9,6 +9,8 @@ from typing import Any, NotRequired, TypedDict
 import numpy as np
 
 MODALITIES = ("text", "audio", "visual")
+# The label, as a number, of an utterance without one.
+IGNORED = -100
 FEATURES = ("text_features", "audio_features", "visual_features")
 FACE_FIELDS = {
     "action_units": "[F, P, A]",

@@ -142,7 +142,7 @@ class DialogueReader:
 
     def _opened(self, source: Any) -> tuple[Dialogue, Path | None]:
         """The dialogue, and its recording where it has one."""
-        if names_file(source) or (isinstance(source, Mapping) and "recording" in source):
+        if names_file(source) or (isinstance(source, Mapping) and source.get("recording") is not None):
             return self._read_files(source)
         if isinstance(source, Mapping) and "video" in source and source.keys() & {"transcript", "utterances"}:
             raise ValueError(

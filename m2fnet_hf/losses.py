@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-IGNORED = -100
+from .dialogue_m2fnet import IGNORED
 
 
 def emotion_loss(

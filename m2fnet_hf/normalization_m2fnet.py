@@ -98,7 +98,11 @@ class SpeakerNormalization(nn.Module):
         residual = (values - (sums / counts.clamp(min=1))[speaker]) * weight
         total = weight.sum(0).clamp(min=1)
         self.mean.copy_(values.sum(0) / total)
-        self.scale.copy_((residual.square().sum(0) / total).sqrt().clamp(min=LEAST_SCALE))
+        # One degree of freedom went into the mean of each speaker; where none is left, all are taken for one speaker.
+        free = weight.sum(0) - (counts > 0).sum(0)
+        within = residual.square().sum(0) / free.clamp(min=1)
+        overall = ((values - self.mean) * weight).square().sum(0) / total
+        self.scale.copy_(torch.where(free > 0, within, overall).sqrt().clamp(min=LEAST_SCALE))
 
     def forward(
         self,

@@ -258,7 +258,13 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
     def _probabilities(self, output: "M2FNetEmotionOutput") -> torch.Tensor:
         """[B, U, C]."""
         assert output.logits is not None
-        return (output.logits.float() / self.model.config.softmax_temperature).softmax(-1)
+        logits = output.logits.float()
+        if not logits.isfinite().all():
+            raise ValueError(
+                f"The model {self.model.config.name_or_path} must give finite logits, found NaN or infinite ones; its "
+                "weights are damaged, so get them again."
+            )
+        return (logits / self.model.config.softmax_temperature).softmax(-1)
 
     def _by_modality(self, encoded: dict[str, Any]) -> dict[str, dict[str, torch.Tensor]]:
         """Probabilities [B, U, C] with each modality alone and with each withheld."""

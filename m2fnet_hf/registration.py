@@ -16,7 +16,7 @@ from .embedded_models import CHECKPOINTS
 TASK = "multimodal-emotion"
 # The graph that every exported model has.
 EXPORTED = "fusion.onnx"
-DEFAULT_CHECKPOINT = CHECKPOINTS / "meld-mini"
+DEFAULT_CHECKPOINT = CHECKPOINTS / "m2fnet-mini"
 
 
 def register_when_imported() -> None:

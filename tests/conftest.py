@@ -1,8 +1,9 @@
 """Everything runs offline, on one thread's worth of determinism; without torch, too, where a test does not need it."""
 
+import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,6 +51,20 @@ def _seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         torch.manual_seed(0)
         transformers.utils.logging.disable_progress_bar()
     monkeypatch.setenv("M2FNET_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Callable[..., Any]:
+    """Opens a transcript of this name and content."""
+    from m2fnet_hf.data.transcripts import open_transcript
+
+    def opened(name: str, content: Any, **options: Any) -> Any:
+        path = tmp_path / name
+        content = content if isinstance(content, (str, bytes)) else json.dumps(content)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return open_transcript(path, **options)
+
+    return opened
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import pytest
 from m2fnet_hf import M2FNetConfig
 from m2fnet_hf.cli import main
 from m2fnet_hf.data.folder import read_dialogues
+from m2fnet_hf.embedded_models import embedded
 from m2fnet_hf.evaluation.columns import PredictionColumns
 from m2fnet_hf.evaluation.evaluate import compute_metrics
 from m2fnet_hf.evaluation.metrics import HEADLINE
@@ -18,7 +19,6 @@ from m2fnet_hf.features.index import INDEX
 from m2fnet_hf.features.store import claim, open_features
 from m2fnet_hf.hub.push import prepare_run
 from m2fnet_hf.hub.run_files import RESULTS, read_run_file
-from m2fnet_hf.registration import DEFAULT_CHECKPOINT
 from m2fnet_hf.training.distillation import with_teacher_probabilities
 
 BEFORE = Path(__file__).parent / "before"
@@ -59,13 +59,13 @@ def test_a_model_learns_from_predictions(tmp_path: Path) -> None:
     content = [json.dumps({"id": name, "utterances": said}) for name, said in lines.items()]
     (data / "train.jsonl").write_text("\n".join(content))
     dialogues = read_dialogues(data)["train"]
-    config = M2FNetConfig.from_pretrained(DEFAULT_CHECKPOINT)
+    config = M2FNetConfig.from_pretrained(embedded("meld-mini"))
     learned = with_teacher_probabilities(dialogues, [BEFORE / "predictions.jsonl"], config)
     assert all(one.label_probabilities.sum() == pytest.approx(1) for dialogue in learned for one in dialogue)
 
 
 def test_results_are_pushed(tmp_path: Path) -> None:
-    run = shutil.copytree(DEFAULT_CHECKPOINT, tmp_path / "meld-mini")
+    run = shutil.copytree(embedded("meld-mini"), tmp_path / "meld-mini")
     results = {**json.loads((BEFORE / RESULTS).read_text()), "dataset": "talks"}
     (run / RESULTS).write_text(json.dumps(results))
     (run / "README.md").unlink()

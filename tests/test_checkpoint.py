@@ -12,11 +12,11 @@ from conftest import ROOT
 from safetensors import safe_open
 from transformers import pipeline
 
-from m2fnet_hf import MultimodalEmotionPipeline, embedded, read_transcript
+from m2fnet_hf import MultimodalEmotionPipeline, embedded
 from m2fnet_hf.cli import main
 from m2fnet_hf.hub.license import read_license
 from m2fnet_hf.hub.run_files import weights_sha256
-from m2fnet_hf.registration import DEFAULT_CHECKPOINT, TASK
+from m2fnet_hf.registration import TASK
 
 MELD_MINI, M2FNET_MINI = Path(embedded("meld-mini")), Path(embedded("m2fnet-mini"))
 RESULTS = json.loads((MELD_MINI / "results.json").read_text())
@@ -26,18 +26,18 @@ README = (ROOT / "README.md").read_text()
 
 @pytest.fixture(scope="module")
 def pipe() -> MultimodalEmotionPipeline:
-    return pipeline(TASK, device="cpu")
+    return pipeline(TASK, model=str(MELD_MINI), device="cpu")
 
 
 def test_it_is_small_half_precision_and_holds_no_path() -> None:
-    assert sum(path.stat().st_size for path in DEFAULT_CHECKPOINT.iterdir()) < 48_000_000
-    with safe_open(DEFAULT_CHECKPOINT / "model.safetensors", "pt") as weights:
+    assert sum(path.stat().st_size for path in MELD_MINI.iterdir()) < 48_000_000
+    with safe_open(MELD_MINI / "model.safetensors", "pt") as weights:
         assert {weights.get_tensor(name).dtype for name in weights.keys()} == {torch.float16}  # noqa: SIM118
-    for path in DEFAULT_CHECKPOINT.glob("*.json"):
+    for path in MELD_MINI.glob("*.json"):
         assert not re.search(r'"/\w', path.read_text()), path.name
 
 
-def test_the_default_pipeline_reads_text_in_single_precision(pipe: MultimodalEmotionPipeline) -> None:
+def test_its_pipeline_reads_text_in_single_precision(pipe: MultimodalEmotionPipeline) -> None:
     assert pipe.model.config.modalities == ("text",)
     assert pipe.model.dtype == torch.float32
 
@@ -63,18 +63,6 @@ def test_context_counts(pipe: MultimodalEmotionPipeline) -> None:
     news = ("We won! We won the lottery!", "The doctor says she has a week to live.")
     first, second = (after(text, "I'm so...") for text in news)
     assert first["joy"] > second["joy"] + 0.1
-
-
-def test_the_demo_shows_the_sample_and_says_what_it_reads(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    sample = ROOT / "examples" / "sample_dialogue" / "conversation.srt"
-    video = str(sample.with_suffix(".mp4"))
-    assert main(["predict", video, "--transcript", str(sample), "--output", str(tmp_path), "--report", "all"]) == 0
-    captured = capsys.readouterr()
-    assert captured.err == ""
-    assert "reads text only" in captured.out
-    for utterance in read_transcript(sample):
-        assert utterance.speaker in captured.out
-    assert len(list(tmp_path.iterdir())) == 7
 
 
 def test_a_conversation_of_thousands_is_answered(pipe: MultimodalEmotionPipeline) -> None:

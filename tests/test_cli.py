@@ -11,7 +11,7 @@ import pytest
 import tiny
 
 from m2fnet_hf.cli import _parser, main
-from m2fnet_hf.registration import DEFAULT_CHECKPOINT
+from m2fnet_hf.embedded_models import embedded
 
 SRT = "1\n00:00:01,000 --> 00:00:02,500\nANN: You came!\n\n2\n00:00:03,000 --> 00:00:04,000\nBEN: Never again.\n"
 MELD_HEADER = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime"
@@ -206,7 +206,7 @@ def test_a_transcript_is_refused_before_a_model_is_looked_for(
 def test_what_a_model_reads_and_knows_is_said_before_its_weights_are_loaded(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    shutil.copytree(DEFAULT_CHECKPOINT, tmp_path / "model")
+    shutil.copytree(embedded("meld-mini"), tmp_path / "model")
     (tmp_path / "model" / "model.safetensors").write_text("nonsense")
     german = SRT.replace("You came!", "Ich hätte beinahe den Zug verpasst.")
     (tmp_path / "talk.srt").write_text(german.replace("Never again.", "I will never do that again, you know."))

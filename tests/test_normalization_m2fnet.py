@@ -162,7 +162,17 @@ def test_fitting(modality: str) -> None:
         own = [values[(ids[0] == one) & known[:, unit], unit].double() for one in range(-1, 4)]
         residual = torch.cat([each - each.mean() for each in own])
         assert norm.mean[unit].item() == pytest.approx(torch.cat(own).mean().item(), abs=EXACT)
-        assert norm.scale[unit].item() == pytest.approx(max(1e-3, residual.square().mean().sqrt().item()), abs=EXACT)
+        variance = residual.square().sum() / (len(residual) - len(own))
+        assert norm.scale[unit].item() == pytest.approx(max(1e-3, variance.sqrt().item()), abs=EXACT)
+
+
+def test_speakers_of_one_utterance_each_have_the_scale_of_all() -> None:
+    norm, features = build(), torch.randn(50, SIZE) * 3 + 1
+    norm.fit(features, range(50))
+    torch.testing.assert_close(norm.scale, features.std(0, correction=0))
+    lone = norm.scale.clone()
+    norm.fit(features, [*range(49), 0])  # of two utterances something can be said
+    assert (norm.scale - lone).abs().min() > 0
 
 
 def config(**values: Any) -> M2FNetConfig:

@@ -285,3 +285,13 @@ def test_problems_are_told_or_warned_of(pipe: MultimodalEmotionPipeline, tmp_pat
     with pytest.warns(UserWarning, match="talk.mp4") as caught:
         pipe(sources, faces="none", cache=False)
     assert len(caught) == 1
+
+
+def test_scores_are_never_made_up_of_damaged_weights(tiny_checkpoint: Path) -> None:
+    pipe = pipeline(TASK, model=str(tiny_checkpoint), device="cpu")
+    with torch.no_grad():
+        pipe.model.classifier.output.weight[0, 0] = float("nan")
+    with pytest.raises(
+        ValueError, match="must give finite logits, found NaN or infinite ones; its weights are damaged"
+    ):
+        pipe([{"text": "You came!"}])

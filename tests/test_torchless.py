@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 MODULES = (
     "dialogue_m2fnet",
+    "data.labels",
     "data.transcripts",
     "media.clip",
     "faces.registry",
@@ -17,6 +19,7 @@ MODULES = (
     "reports.page",
     "reports.timeline",
     "reports.elan",
+    "cli",
 )
 
 
@@ -25,3 +28,34 @@ def test_it_is_imported_without_torch(module: str) -> None:
     code = f"import sys, m2fnet_hf.{module}; print({{'torch', 'transformers'}} & {{*sys.modules}})"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ran.stdout.strip() == "set()", ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "said"),
+    [
+        (["--help"], 0, "COMMAND"),
+        (["predict", "--help"], 0, "--model"),
+        (["predict", "{folder}/none.srt"], 1, "must be a file, found none"),
+        (["predict", "{folder}/empty.srt"], 1, "holds no utterance"),
+        (["live", "{folder}/empty.srt"], 1, "holds no utterance"),
+    ],
+    ids=["help", "help of a command", "no transcript", "empty transcript", "empty transcript, live"],
+)
+def test_help_and_a_refused_transcript_come_without_torch(
+    tmp_path: Path, command: list[str], status: int, said: str
+) -> None:
+    (tmp_path / "empty.srt").write_text("")
+    code = """if True:
+        import sys
+        from m2fnet_hf.cli import main
+        try:
+            status = main(sys.argv[1:])
+        except SystemExit as end:
+            status = end.code
+        print(sorted({"torch", "transformers"} & {*sys.modules}))
+        sys.exit(status)
+    """
+    arguments = [word.format(folder=tmp_path) for word in command]
+    ran = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout.splitlines()[-1:]) == (status, ["[]"]), ran.stderr
+    assert said in ran.stdout + ran.stderr

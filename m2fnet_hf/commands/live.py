@@ -43,7 +43,6 @@ def add(commands: Any) -> None:
 
 def _live(options: argparse.Namespace) -> None:
     from ..data.language import describe_foreign
-    from ..online.live import live
     from ..recordings.open import open_source
     from ..reports.console_tables import reads_only
 
@@ -59,6 +58,8 @@ def _live(options: argparse.Namespace) -> None:
         warnings.filterwarnings("ignore", re.escape(foreign or "(nothing)"))  # what is said here needs no repetition
         if notes:
             print("\n".join(notes), end="\n\n", flush=True)
+        from ..online.live import live  # it loads torch, which a refused transcript does without
+
         pipe = load_pipeline(options.model)
         with _growing() as show:
             try:

@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ..dialogue_m2fnet import Dialogue
-from ..losses import IGNORED
+from ..dialogue_m2fnet import IGNORED, Dialogue
 from .encoding import read_text
 
 LABELS = "labels.txt"
+# Right for a model that is trained and for one that is measured.
 _ADVICE = (
-    "name those of your data in `model.labels` of the run, as in model.labels=[calm,upset], or in labels.txt beside it"
+    "rename it in the data, or train a model with labels of its own, named in `model.labels` of its run, as in "
+    "model.labels=[calm,upset], or in labels.txt beside the data"
 )
 
 

@@ -15,7 +15,7 @@ _LONG = 20
 _SURE = 0.9
 # Of a long transcript, characters enough to know its language.
 _ENOUGH = 20_000
-# Languages that the detector tells apart and nobody else does.
+# Languages that the detector tells apart and that count as one here.
 _KIN = {"ar": ("ary", "arz"), "en": ("pcm",), "no": ("nn",), "zh": ("wuu", "yue")}
 # Scripts, as Unicode's names of letters begin, and the languages that are written with them; others are Latin.
 _SCRIPTS = {

@@ -1,4 +1,4 @@
-"""Dialogues whose words and voices come from two corpora: nobody has real conversations with sound, faces and emotions.
+"""Dialogues whose words and voices come from two corpora, for want of real ones with sound, faces and emotions.
 
 A pair assumes that voice and words are independent given the emotion. Say so wherever a number comes from pairs.
 """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..configuration_m2fnet import TEMPERATURE_RANGE
 from ..dialogue_m2fnet import Dialogue
 from ..utils.console import Progress
 from ..utils.files import write_json
@@ -96,10 +97,13 @@ def set_temperature(folder: str | Path, temperature: float) -> None:
 
     Raises:
         FileNotFoundError: without that file.
-        ValueError: for a temperature that is not above 0.
+        ValueError: for a temperature that a config refuses.
     """
-    if not 0 < temperature < math.inf:
-        raise ValueError(f"A temperature must be a number above 0, found {temperature}; take what `calibrate` gives.")
+    least, most = TEMPERATURE_RANGE
+    if not least <= temperature <= most:
+        raise ValueError(
+            f"A temperature must be a number from {least} to {most}, found {temperature}; take what `calibrate` gives."
+        )
     path = Path(folder) / "config.json"
     if not path.is_file():
         raise FileNotFoundError(f"A checkpoint must hold its config.json, found none in {folder}; check the folder.")

@@ -73,8 +73,17 @@ def recording_of(result: Mapping[str, Any]) -> str | None:
 
 
 def summary(result: Mapping[str, Any]) -> Iterator[str]:
-    """A sentence for each modality that some utterances were predicted without."""
+    """A sentence for each modality that some utterances lacked, and for each how many labels it changed."""
     total = len(result["utterances"])
     for name, reasons in result["missing"].items():
         why = "; ".join(f"{reason} ({count})" for reason, count in reasons.items())
         yield f"{sum(reasons.values())} of {total} utterances were predicted without {UNREAD[name]}: {why}."
+    for name in result["reads"]:
+        used = [one for one in result["utterances"] if name in one.get("modality_scores", {}).get("without", {})]
+        changed = [one for one in used if _likeliest(one["modality_scores"]["without"][name]) != one["label"]]
+        if used:
+            yield f"Without {UNREAD[name]}, {len(changed)} of {len(used)} utterances would have another label."
+
+
+def _likeliest(scores: Mapping[str, float]) -> str:
+    return max(scores, key=scores.__getitem__)

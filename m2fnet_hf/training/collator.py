@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from ..data.labels import label_id
-from ..dialogue_m2fnet import Dialogue
-from ..losses import IGNORED
+from ..dialogue_m2fnet import IGNORED, Dialogue
 from ..processing_m2fnet import M2FNetProcessor
 
 

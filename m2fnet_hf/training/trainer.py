@@ -25,12 +25,11 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from ..configuration_m2fnet import SPECTROGRAM_ENCODERS, M2FNetConfig, M2FNetVisualConfig
 from ..data.labels import check_labels, label_id
-from ..dialogue_m2fnet import Dialogue
+from ..dialogue_m2fnet import IGNORED, Dialogue
 from ..embedded_models import embedded, embedded_names
 from ..evaluation.metrics import HEADLINE, emotion_metrics
 from ..feature_extraction_m2fnet import GEOMETRY_SIZE, AppearanceFeatureExtractor, AUFeatureExtractor
 from ..features.extract import check_features
-from ..losses import IGNORED
 from ..modeling_m2fnet import M2FNetForEmotionClassification
 from ..processing_m2fnet import M2FNetProcessor, check_causal
 from ..recordings.dataset import RecordedDialogues, with_recordings
@@ -38,6 +37,7 @@ from ..spectrogram_m2fnet import default_extractor
 from ..utils.files import write_json
 from .collator import DialogueCollator
 from .distillation import distillation_loss, with_teacher_probabilities
+from .normalization import fit_normalization
 from .settings import EmotionTrainingArguments, RunConfig
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers?|h|blocks?)\.(\d+)\.")
@@ -152,8 +152,9 @@ def train(
 ) -> EmotionTrainer:
     """Train a model and save the best epoch on dev to `output_dir`, with its processor, settings and metrics.
 
-    A run that was interrupted goes on from its last checkpoint in `output_dir`. `dataset` is the name of the data, for
-    the run's record; `trainer_type` makes the trainer.
+    Weights that start from random ones take `SpeakerNormalization`'s mean and scale from the training data first. A run
+    that was interrupted goes on from its last checkpoint in `output_dir`. `dataset` is the name of the data, for the
+    run's record; `trainer_type` makes the trainer.
     """
     args = run.training_arguments(output_dir)
     # Features are read from disk as they are needed, and were checked when they were extracted.
@@ -169,7 +170,10 @@ def train(
         train_dialogues = with_teacher_probabilities(train_dialogues, args.teachers, model.config)
     seen = with_recordings([train_dialogues, dev_dialogues], model, processor, run.media)
     trainer = trainer_type(model, args, processor, *seen)
-    trainer.train(resume_from_checkpoint=last_checkpoint(output_dir))
+    checkpoint = last_checkpoint(output_dir)
+    if checkpoint is None and not args.start_from:  # these bring what was fitted
+        fit_normalization(model, processor, seen[0], args.seed)
+    trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model()
     record = {"dataset": dataset, **asdict(run)}
     write_json(record, Path(output_dir) / "run.json", default=str)

@@ -14,8 +14,12 @@ import m2fnet_hf
 from m2fnet_hf.configuration_m2fnet import MELD_EMOTIONS, PYFEAT_ACTION_UNITS
 from m2fnet_hf.data.acted import ActedClip, read_acted, speaker_folds
 
-DATA = Path(os.environ.get("M2FNET_DATA", "/work/shared/data"))
-RUNS = Path(os.environ.get("M2FNET_MINI_RUNS", "/work/mini_runs"))
+if "M2FNET_DATA" not in os.environ:
+    raise SystemExit(
+        "M2FNET_DATA must name the folder that holds meld/, ravdess/ and emodb/, found it unset; export it."
+    )
+DATA = Path(os.environ["M2FNET_DATA"])
+RUNS = Path(os.environ.get("M2FNET_MINI_RUNS", "runs/m2fnet_mini"))
 WHISPER = RUNS / "whisper-tiny.en"
 TEACHER = Path(m2fnet_hf.__file__).parent / "checkpoints" / "meld-mini"
 TEACHER_TEMPERATURE = 0.8831981735694626

@@ -94,7 +94,7 @@ def text_alone(model: M2FNetMini, tables: Tables, split: str) -> dict[str, Any]:
     }
     temperature = fit_temperature(logits["dev"], tables.splits["dev"].labels)
     texts = tables.splits[split]
-    agreement = float((logits[split].argmax(1) == texts.beliefs.argmax(1)).mean())
+    agreement = float((logits[split].argmax(1) == texts.teacher_probabilities.argmax(1)).mean())
     return {
         **metrics(texts.labels, logits[split]),
         "ece": calibration_metrics(softmax(logits[split] / temperature), texts.labels)["ece"],

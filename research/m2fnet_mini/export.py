@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from transformers import WhisperFeatureExtractor
 
 from m2fnet_hf import (
@@ -46,7 +47,7 @@ def main() -> None:
     found = text_alone(half, tables, "dev")
     model = assemble(single)
     model.config.softmax_temperature = found["temperature"]
-    model.half().save_pretrained(OUTPUT)
+    save_half(model, OUTPUT)
     build_processor(json.loads((folder / "training.json").read_text())["action_unit_lines"]).save_pretrained(OUTPUT)
     size = (OUTPUT / "model.safetensors").stat().st_size
     if size > LIMIT:
@@ -68,18 +69,25 @@ def main() -> None:
 
 
 def dev_loss(folder: Path, tables: Tables) -> float:
-    """Mean of the cross entropies to the labels (calibrated) and to the teacher's beliefs, dev, text alone."""
+    """Mean of the cross entropies to the labels (calibrated) and to the teacher's probabilities, dev, text alone."""
     texts = tables.splits["dev"]
     logits = predict(M2FNetMini.load(folder), tables, [plain_text(texts, n) for n in range(len(texts))])
     scores = torch.from_numpy(logits / fit_temperature(logits, texts.labels)).log_softmax(-1).numpy()
     to_labels = -scores[np.arange(len(scores)), texts.labels].mean()
-    return float((to_labels - (texts.beliefs * scores).sum(1).mean()) / 2)
+    return float((to_labels - (texts.teacher_probabilities * scores).sum(1).mean()) / 2)
+
+
+def save_half(model: M2FNetForEmotionClassification, folder: Path) -> None:
+    """Weights in half precision under a config that loads them in single precision."""
+    model.save_pretrained(folder)
+    weights = {name: value.half().contiguous() for name, value in model.state_dict().items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 def assemble(mini: M2FNetMini) -> M2FNetForEmotionClassification:
     """The package's model with the weights of the prototype, meld-mini's text encoder and Whisper's first layers."""
     teacher = M2FNetForEmotionClassification.from_pretrained(TEACHER, dtype=torch.float32)
-    tower = load_encoder(str(WHISPER), {"num_hidden_layers": SOUND_LAYERS}, final_norm=False)
+    tower = load_encoder(str(WHISPER), {"num_hidden_layers": SOUND_LAYERS}, final_norm=False, dtype=torch.float32)
     own = mini.m2fnet.config
     config = M2FNetConfig(
         text_config=teacher.config.text_config,
@@ -97,8 +105,8 @@ def assemble(mini: M2FNetMini) -> M2FNetForEmotionClassification:
     for modality, norm in (("audio", mini.sound), ("visual", mini.faces)):
         weights |= {f"model.modalities.{modality}.norm.{name}": value for name, value in norm.state_dict().items()}
     weights |= {f"model.audio_encoder.{name}": value for name, value in tower.state_dict().items()}
-    taught = teacher.model.text_encoder.state_dict()
-    weights |= {f"model.text_encoder.{name}": value for name, value in taught.items()}
+    encoder = teacher.model.text_encoder.state_dict()
+    weights |= {f"model.text_encoder.{name}": value for name, value in encoder.items()}
     model = M2FNetForEmotionClassification(config)
     model.load_state_dict(weights)
     return model.eval()

@@ -134,7 +134,7 @@ class M2FNetMini(nn.Module):
         utterance_mask: torch.Tensor,
     ) -> torch.Tensor:
         """Text [B, U, 384], sound [B, U, 768], Action Units [B, U, 20] and their masks, to logits [B, U, C]."""
-        # Without normalisation per speaker nobody has a speaker, and the dialogue's mean weighs nothing.
+        # Without normalisation per speaker all speakers are unknown, and the dialogue's mean weighs nothing.
         speakers = speaker_ids if self.settings["normalize"] else torch.full_like(speaker_ids, -1)
         causal = self.m2fnet.config.causal
         return self.m2fnet(

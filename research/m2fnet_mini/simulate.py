@@ -1,4 +1,4 @@
-"""Conversations that nobody recorded: MELD's words in actors' voices, actors' clips in a row, and the batches of them.
+"""Simulated conversations: MELD's words in actors' voices, actors' clips in a row, and the batches of them.
 
 A conversation is rows of tables (`Tables`), so that simulating one costs no more than drawing numbers.
 
@@ -32,7 +32,7 @@ LONGEST_RECORDING = 60
 
 @dataclass(frozen=True)
 class Conversation:
-    """Rows of [`Tables`] by utterance [U], -1 where absent; speakers, and what should be believed of it [U, C]."""
+    """Rows of [`Tables`] by utterance [U], -1 where absent; speakers, and the target of each utterance [U, C]."""
 
     text: np.ndarray
     sound: np.ndarray
@@ -46,10 +46,10 @@ class Conversation:
 
 @dataclass(frozen=True)
 class Texts:
-    """One split of MELD: the first row in the table of texts, teacher's beliefs [N, C], labels, speakers, dialogues."""
+    """One split of MELD: first row of the table, teacher's probabilities [N, C], labels, speakers, dialogues."""
 
     first: int
-    beliefs: np.ndarray
+    teacher_probabilities: np.ndarray
     labels: np.ndarray
     speakers: np.ndarray
     starts: np.ndarray  # of the dialogues, and the end
@@ -75,7 +75,7 @@ class Tables:
             dialogues = stored["dialogues"].numpy()
             self.splits[split] = Texts(
                 first=sum(map(len, texts)),
-                beliefs=(stored["logits"] / TEACHER_TEMPERATURE).softmax(-1).numpy(),
+                teacher_probabilities=(stored["logits"] / TEACHER_TEMPERATURE).softmax(-1).numpy(),
                 labels=stored["labels"].numpy(),
                 speakers=stored["speakers"].numpy(),
                 starts=np.append(np.searchsorted(dialogues, np.arange(dialogues[-1] + 1)), len(dialogues)),
@@ -242,21 +242,21 @@ class Stage:
     ) -> Conversation:
         """A dialogue of MELD in actors' voices.
 
-        Each utterance has an emotion e, its label with the probability `gold` or else drawn from the teacher's beliefs;
-        its clip one drawn from `confusion[e]` among those that the actor has. The target is what follows for e from the
-        teacher's beliefs and that clip's emotion (Bayes), and half the label where it is the label's. Sound and faces
-        are `missing` with that probability.
+        Each utterance has an emotion e, its label with the probability `gold` or else drawn by the teacher's
+        probabilities; its clip one drawn from `confusion[e]` among those that the actor has. The target is what follows
+        for e from the teacher's probabilities and that clip's emotion (Bayes), and half the label where it is the
+        label's. Sound and faces are `missing` with that probability.
         """
         rows = texts.rows(dialogue)
         people = texts.speakers[rows]
         names = list(self.actors)
         cast = self.random.choice(names, size=people.max() + 1, replace=people.max() + 1 > len(names))
         sound, faces = np.full(len(rows), ABSENT), np.full(len(rows), ABSENT)
-        target = texts.beliefs[rows].copy()
+        target = texts.teacher_probabilities[rows].copy()
         heard = "sound" in modalities or "faces" in modalities
         for place, row in enumerate(rows):
-            belief, is_gold = texts.beliefs[row], self.random.random() < gold
-            emotion = texts.labels[row] if is_gold else self.random.choice(CLASSES, p=belief / belief.sum())
+            given, is_gold = texts.teacher_probabilities[row], self.random.random() < gold
+            emotion = texts.labels[row] if is_gold else self.random.choice(CLASSES, p=given / given.sum())
             if heard and (not missing or self.random.random() >= missing):
                 table = confusion * self.available(cast[people[place]])
                 table = table / table.sum(1, keepdims=True)
@@ -265,7 +265,7 @@ class Stage:
                 sound[place] = self.sound(clip) if "sound" in modalities else ABSENT
                 faces[place] = self.faces(clip) if "faces" in modalities else ABSENT
                 if sound[place] >= 0 or faces[place] >= 0:
-                    target[place] = belief * table[:, said]
+                    target[place] = given * table[:, said]
                     target[place] /= target[place].sum()
             if is_gold:
                 target[place] = 0.5 * target[place] + 0.5 * np.eye(CLASSES)[emotion]
@@ -279,11 +279,13 @@ class Stage:
 
 
 def plain_text(texts: Texts, dialogue: int, read_aloud: dict[int, int] | None = None) -> Conversation:
-    """A dialogue of MELD as text, or text and synthetic speech; the teacher's beliefs are the target."""
+    """A dialogue of MELD as text, or text and synthetic speech; the teacher's probabilities are the target."""
     rows = texts.rows(dialogue)
     absent = np.full(len(rows), ABSENT)
     sound = absent if read_aloud is None else np.array([read_aloud.get(int(row), ABSENT) for row in rows])
-    return Conversation(texts.first + rows, sound, absent, texts.speakers[rows], texts.beliefs[rows].astype(np.float32))
+    return Conversation(
+        texts.first + rows, sound, absent, texts.speakers[rows], texts.teacher_probabilities[rows].astype(np.float32)
+    )
 
 
 def batches(conversations: Sequence[Conversation], size: int, random: np.random.Generator) -> Iterable[list]:

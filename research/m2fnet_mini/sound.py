@@ -61,7 +61,7 @@ def _cut_silence(sound: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def _reverberate(sound: np.ndarray, seconds: float, random: np.random.Generator) -> np.ndarray:
-    """In a room whose echo falls by 60 dB in so many seconds: exponentially decaying noise behind the direct sound."""
+    """In a room whose echo falls by 60 dB in these seconds: exponentially decaying noise behind the direct sound."""
     time = np.arange(int(seconds * RATE)) / RATE
     echo = random.standard_normal(len(time)) * 10 ** (-3 * time / seconds)
     echo *= random.uniform(0.2, 0.8) / np.sqrt(np.square(echo).sum())

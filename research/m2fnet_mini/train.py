@@ -122,12 +122,12 @@ def train(run: str, seed: int, changes: dict[str, Any] | None = None, output: Pa
                 part["lr"] = settings["learning_rate"] * min(1.0, progress * 20) * (1 + np.cos(np.pi * progress)) / 2
             batch = tables.collate(group, settings["units_dropout"])
             target = batch.pop("target")
-            alone, taught = teach(batch, target, teacher, settings["mixed"])
+            alone, teacher_logits = teach(batch, target, teacher, settings["mixed"])
             batch["sound"] = disturb(batch["sound"], model, settings["input_dropout"])
             logits = model(**batch)
             real = batch["utterance_mask"]
             loss = nn.functional.cross_entropy(logits[real], target[real])
-            distance = (logits[alone] - logits[alone].mean(-1, keepdim=True) - taught).square().mean(-1)
+            distance = (logits[alone] - logits[alone].mean(-1, keepdim=True) - teacher_logits).square().mean(-1)
             loss = loss + settings["hint"] * (distance * real[alone]).sum() / real.sum()
             optimizer.zero_grad()
             loss.backward()

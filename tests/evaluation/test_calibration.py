@@ -143,10 +143,10 @@ def test_an_older_config_gets_its_temperature(tmp_path: Path) -> None:
 
 
 def test_what_is_no_temperature_is_refused(tmp_path: Path) -> None:
-    for wrong in (0, -1.0, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="must be a number above 0"):
+    for wrong in (0, -1.0, 1e-40, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=r"must be a number from 0\.01 to 100\.0"):
             set_temperature(tmp_path, wrong)
-        with pytest.raises(ValueError, match="`softmax_temperature` must be a number above 0"):
+        with pytest.raises(ValueError, match=r"`softmax_temperature` must be a number from 0\.01 to 100\.0"):
             M2FNetConfig(softmax_temperature=wrong)
     with pytest.raises(FileNotFoundError, match=r"must hold its config\.json"):
         set_temperature(tmp_path, 2.0)

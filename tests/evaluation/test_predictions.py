@@ -99,7 +99,7 @@ def test_rows_need_nothing_but_utterances(pipe: MultimodalEmotionPipeline) -> No
 
 def test_a_sequence_is_checked_before_and_a_stream_on_the_way(pipe: MultimodalEmotionPipeline) -> None:
     given = [*labelled(), conversation("joy", "bored", id="typo")]
-    wrong = r"^Dialogue typo: A label must be one of .*, found 'bored'\.$"
+    wrong = r"^Dialogue typo: A label must be one of .*, found 'bored'; rename it in the data, or train .*\.$"
     with pytest.raises(ValueError, match=wrong):
         next(predict_utterances(pipe, given))
     records = predict_utterances(pipe, iter(given))

@@ -17,7 +17,9 @@ from m2fnet_hf.hub.card import MARKER
 from m2fnet_hf.hub.card_fields import describe_model
 from m2fnet_hf.hub.push import prepare_run
 from m2fnet_hf.hub.run_files import weights_sha256
-from m2fnet_hf.registration import DEFAULT_CHECKPOINT
+from m2fnet_hf.registration import CHECKPOINTS
+
+MELD_MINI = CHECKPOINTS / "meld-mini"
 
 LABELS = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
 RESULTS: dict[str, Any] = {
@@ -214,13 +216,13 @@ def test_what_somebody_wrote_stays_and_must_agree(run: Path) -> None:
 
 
 def test_the_embedded_model_can_be_pushed(tmp_path: Path) -> None:
-    prepare_run(DEFAULT_CHECKPOINT, tmp_path, "org/m2fnet-meld")
+    prepare_run(MELD_MINI, tmp_path, "org/m2fnet-meld")
     card = ModelCard.load(tmp_path / "README.md")
     assert metadata_errors(card.data.to_dict()) == []
     assert card.data.base_model == "sentence-transformers/all-MiniLM-L6-v2"
     assert "](../" not in card.text
     assert card.text.index("# meld-mini") < card.text.index(MARKER)
-    assert (tmp_path / "model.safetensors").read_bytes() == (DEFAULT_CHECKPOINT / "model.safetensors").read_bytes()
+    assert (tmp_path / "model.safetensors").read_bytes() == (MELD_MINI / "model.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize("context", CONTEXTS)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hub_server import Hub, Repository
 
-from m2fnet_hf.registration import DEFAULT_CHECKPOINT
+from m2fnet_hf.registration import CHECKPOINTS
 
 pytest_plugins = ["environments"]
 pytestmark = pytest.mark.slow
@@ -43,7 +43,7 @@ def work(tiny_checkpoint: Path, recording: Path, tmp_path_factory: pytest.TempPa
     """A folder with runs, a recording and its transcript."""
     folder = tmp_path_factory.mktemp("work")
     (folder / "runs").mkdir()
-    (folder / "runs" / "meld-mini").symlink_to(DEFAULT_CHECKPOINT)
+    (folder / "runs" / "meld-mini").symlink_to(CHECKPOINTS / "meld-mini")
     shutil.copytree(tiny_checkpoint, folder / "tiny")
     shutil.copytree(tiny_checkpoint, folder / "sharded")
     (folder / "sharded" / "model.safetensors").unlink()

@@ -432,10 +432,11 @@ def loop(source: Path, target: Path, seconds: float) -> None:
 def test_the_command_line_writes_every_report(
     capsys: pytest.CaptureFixture[str], conversation: Conversation, tmp_path: Path
 ) -> None:
-    """With the embedded model, and OpenCV's faces to draw."""
+    """With the model that reads text alone, and OpenCV's faces to draw."""
     pytest.importorskip("cv2", reason="opencv is not installed")
     arguments = [conversation.video, "--transcript", conversation.transcript, "--output", tmp_path / "out"]
-    assert predict(*arguments, "--report", "all", "--faces", "opencv", "--annotate") == 0
+    options = ["--report", "all", "--faces", "opencv", "--annotate", "--model", "meld-mini"]
+    assert predict(*arguments, *options) == 0
     captured = capsys.readouterr()
     assert captured.err == ""
     assert "This model reads text only" in captured.out

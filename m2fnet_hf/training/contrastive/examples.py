@@ -9,9 +9,8 @@ import torch
 
 from ...configuration_m2fnet import M2FNetConfig
 from ...data.labels import label_id
-from ...dialogue_m2fnet import Dialogue, Utterance
+from ...dialogue_m2fnet import IGNORED, Dialogue, Utterance
 from ...features_m2fnet import read_inputs
-from ...losses import IGNORED
 from ...media.clip import Clip
 from ...media.sound import is_silent
 from ...processing_m2fnet import M2FNetProcessor
