@@ -1,7 +1,8 @@
-"""meld-mini: what the package ships and reaches, and that every printed number is in its results file."""
+"""The embedded models: what the package ships and reaches, and that every printed figure is in its results file."""
 
 import json
 import re
+import runpy
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -11,13 +12,13 @@ from conftest import ROOT
 from safetensors import safe_open
 from transformers import pipeline
 
-from m2fnet_hf import MultimodalEmotionPipeline
+from m2fnet_hf import MultimodalEmotionPipeline, embedded
 from m2fnet_hf.cli import main
+from m2fnet_hf.hub.license import read_license
 from m2fnet_hf.hub.run_files import weights_sha256
-from m2fnet_hf.registration import CHECKPOINTS, TASK
+from m2fnet_hf.registration import TASK
 
-MELD_MINI = CHECKPOINTS / "meld-mini"
-
+MELD_MINI, M2FNET_MINI = Path(embedded("meld-mini")), Path(embedded("m2fnet-mini"))
 RESULTS = json.loads((MELD_MINI / "results.json").read_text())
 CARD = (MELD_MINI / "README.md").read_text()
 README = (ROOT / "README.md").read_text()
@@ -94,11 +95,13 @@ def spread(runs: str, split: str) -> str:
     return " | ".join(f"{mean(values):.2f} ± {stdev(values):.2f}" for values in metrics)
 
 
-def test_its_probabilities_are_calibrated() -> None:
-    config = json.loads((MELD_MINI / "config.json").read_text())
-    assert config["softmax_temperature"] == RESULTS["temperature"] != 1
-    assert RESULTS["calibration"]["ece"] <= 0.05
-    assert RESULTS["weights"] == weights_sha256(MELD_MINI)
+@pytest.mark.parametrize("checkpoint", [MELD_MINI, M2FNET_MINI], ids=lambda path: path.name)
+def test_its_results_are_of_its_weights_and_it_is_calibrated(checkpoint: Path) -> None:
+    config = json.loads((checkpoint / "config.json").read_text())
+    results = json.loads((checkpoint / "results.json").read_text())
+    assert config["softmax_temperature"] == results["temperature"] != 1
+    assert results["calibration"]["ece"] <= 0.05
+    assert results["weights"] == weights_sha256(checkpoint)
 
 
 def test_every_printed_number_is_in_the_results_file() -> None:
@@ -133,6 +136,40 @@ def test_every_printed_number_is_in_the_results_file() -> None:
     assert f"| {classes} |" in CARD
     order = [name for name in re.search(r"\| F1 on test \|(.*)\|", CARD).group(1).replace(" ", "").split("|") if name]
     assert order == list(RESULTS["per_class"])
+
+
+def test_m2fnet_minis_tables_and_figures_are_those_of_its_results_file() -> None:
+    results = json.loads((M2FNET_MINI / "results.json").read_text())
+    made = runpy.run_path(str(ROOT / "research" / "m2fnet_mini" / "card_tables.py"))["tables"](results)
+    table = re.compile(r"<!-- (\w+) -->\n(.*?)\n<!-- end -->", re.S)
+    card = (M2FNET_MINI / "README.md").read_text()
+    shown = dict(table.findall(card))
+    assert dict(table.findall(README)) == {"short": made.pop("short")}
+    assert shown == made
+
+    sizes = [size / 2 for size in results["export"]["bytes_by_part"].values()]
+    known = {f"{size / 1e6:.1f}" for size in sizes}
+    known |= {f"{100 * one['meld_weighted_f1']:.2f}" for one in results["published"] if "meld_weighted_f1" in one}
+    prose = re.sub(r"(?i)(apache|gpl|sa)[- ][\d.]+|10\.5281\S+", "", table.sub("", card))
+    assert set(re.findall(r"\d+\.\d+", prose)) <= known
+    assert f"\n{sum(sizes) / 1e6:.0f} million weights" in card
+
+
+def test_m2fnet_minis_licence_is_that_of_its_data() -> None:
+    license = read_license(str(M2FNET_MINI))
+    assert license is not None
+    assert license.name == "cc-by-nc-sa-4.0"
+    assert license.datasets == ("MELD", "RAVDESS", "EmoDB")
+    notice = (M2FNET_MINI / "LICENSE").read_text()
+    for named in (
+        "CC-BY-NC-SA-4.0",
+        "/by-nc-sa/4.0/legalcode",
+        *license.datasets,
+        "Livingstone",
+        "Burkhardt",
+        "OpenAI",
+    ):
+        assert named in notice
 
 
 def test_the_ablation_is_in_its_results_file() -> None:

@@ -14,6 +14,7 @@ PAGES = [
     RESEARCH / "README.md",
     RESEARCH / "meld_mini" / "README.md",
     ROOT / "m2fnet_hf" / "checkpoints" / "meld-mini" / "README.md",
+    ROOT / "m2fnet_hf" / "checkpoints" / "m2fnet-mini" / "README.md",
 ]
 
 
