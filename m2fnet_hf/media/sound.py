@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import islice
 from typing import Any, NamedTuple
 
 import av
 import numpy as np
 from av import AudioFrame, AudioLayout, AudioResampler
+from av.audio.plane import AudioPlane
 from av.audio.stream import AudioStream
 
 from .container import seconds
@@ -190,7 +190,8 @@ def _channels(frame: AudioFrame) -> np.ndarray:
     kind, silence, loudest = _SAMPLES[frame.format.packed.name]
     count = frame.layout.nb_channels
     if frame.format.is_planar:
-        planes = islice(frame.planes, count)
+        # `frame.planes` counts past the end from nine planes on.
+        planes: list[Any] = [AudioPlane(frame, index) for index in range(count)]
         samples = np.stack([np.frombuffer(memoryview(plane), kind)[: frame.samples] for plane in planes])
     else:
         samples = np.frombuffer(memoryview(frame.planes[0]), kind)[: frame.samples * count].reshape(-1, count).T
