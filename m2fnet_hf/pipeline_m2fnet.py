@@ -63,7 +63,7 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
 
             - a recording (video or sound, path or URL) with `transcript` or `asr`, also as a dictionary of `recording`
               with `transcript` or `utterances`;
-            - a transcript (path or URL: SRT, VTT, csv or JSON);
+            - a transcript (path or URL: subtitles, csv, text, JSON, ELAN, Praat);
             - a `Dialogue`, or a dictionary with `utterances`;
             - a list of utterances: dictionaries of their fields, which may each have a clip as `video`, or their words;
             - a string with the words of one utterance: one that is no URL, no absolute path, does not end like a

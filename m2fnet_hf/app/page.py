@@ -123,7 +123,7 @@ def _recording() -> gr.File:
 
 
 def _transcript() -> tuple[gr.File, gr.Dataframe]:
-    transcript = gr.File(label="Transcript: SRT, VTT, csv or JSON", height=140, elem_id="transcript")
+    transcript = gr.File(label="Transcript: subtitles, csv, text, JSON, ELAN, Praat", height=140, elem_id="transcript")
     table = gr.Dataframe(
         label="Who says what; times in seconds",
         headers=list(COLUMNS),

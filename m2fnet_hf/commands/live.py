@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
         "live", help="label the utterances of a conversation as it is played", description=DESCRIPTION
     )
     live.add_argument("source", help="recording, or transcript without one: path or URL")
-    live.add_argument("--transcript", metavar="FILE", help="of the recording: SRT, VTT, csv or JSON, path or URL")
+    live.add_argument("--transcript", metavar="FILE", help="of the recording: subtitles, csv, text, JSON, ELAN, Praat")
     add_model(live)
     live.add_argument("--speed", type=float, default=1.0, metavar="N", help="seconds of it that pass in a second (1)")
     live.add_argument("--output", type=Path, metavar="FOLDER", help="write the predictions there at the end, as JSON")
