@@ -44,6 +44,8 @@ def test_it_is_imported_without_torch(module: str) -> None:
 def test_help_and_a_refused_transcript_come_without_torch(
     tmp_path: Path, command: list[str], status: int, said: str
 ) -> None:
+    if status == 1:  # what the command needs before it can refuse a file
+        pytest.importorskip("huggingface_hub", reason="huggingface-hub is not installed")
     (tmp_path / "empty.srt").write_text("")
     code = """if True:
         import sys
