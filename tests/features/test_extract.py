@@ -403,7 +403,7 @@ def rank(number: int, port: int, folder: Path, clips: Path) -> None:
 
 def torchrun(folder: Path, clips: Path) -> int:
     """The exit status of two processes that it starts."""
-    code = f"import sys; sys.path[:0] = {sys.path!r}; import pathlib, training.test_extraction as t\n"
+    code = f"import sys; sys.path[:0] = {sys.path!r}; import pathlib, features.test_extract as t\n"
     code += f"t.run(pathlib.Path({str(folder)!r}), pathlib.Path({str(clips)!r}))\n"
     folder.mkdir()
     (folder / "run.py").write_text(code)
