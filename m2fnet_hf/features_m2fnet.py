@@ -16,8 +16,6 @@ from .outputs_m2fnet import requested
 from .packing_m2fnet import PackedBatch
 from .spectrogram_encoders_m2fnet import spectrogram_layout
 
-MODALITIES = ("text", "audio", "visual")
-
 # What may come with utterances as rows.
 _ROWS = ("input_ids", "attention_mask", "pooling_mask", "input_values", "input_features", "audio_attention_mask")
 # What says more about faces, and is no input alone.

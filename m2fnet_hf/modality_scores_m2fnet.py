@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from .features_m2fnet import INPUT_NAMES, MODALITIES, by_dialogue
+from .dialogue_m2fnet import MODALITIES
+from .features_m2fnet import INPUT_NAMES, by_dialogue
 
 
 def encode_once(model: Any, tensors: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from transformers.utils import can_return_tuple
 
 from .attention_m2fnet import M2FNetAttention, M2FNetCache, Tiles, in_pieces, join_pieces, tile
 from .configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
-from .dialogue_m2fnet import IGNORED
+from .dialogue_m2fnet import IGNORED, MODALITIES
 from .encoders_m2fnet import ENCODE, layer_outputs, load_encoder, modality_encoder, pooling_options
-from .features_m2fnet import INPUT_NAMES, MODALITIES, Encode, FeatureMethods, Layers, by_dialogue, real_utterances
+from .features_m2fnet import INPUT_NAMES, Encode, FeatureMethods, Layers, by_dialogue, real_utterances
 from .gate_m2fnet import M2FNetGate
 from .hub_m2fnet import M2FNetHubMixin
 from .losses import emotion_loss

@@ -10,8 +10,9 @@ from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
 from ..configuration_m2fnet import M2FNetConfig
+from ..dialogue_m2fnet import MODALITIES
 from ..encoders_m2fnet import SAMPLE_BUDGET, TOKEN_BUDGET, pooling_options
-from ..features_m2fnet import INPUT_NAMES, MODALITIES, Encode, FeatureMethods, Layers, by_dialogue
+from ..features_m2fnet import INPUT_NAMES, Encode, FeatureMethods, Layers, by_dialogue
 from ..outputs_m2fnet import M2FNetEmotionOutput
 from ..packing_m2fnet import SharedRows, length_mask, micro_batches, split_rows
 from ..pooling_m2fnet import block_statistics
@@ -59,11 +60,6 @@ class OnnxEmotionModel(FeatureMethods):
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path) -> "OnnxEmotionModel":
         """The exported model of a folder, by the name that the library's classes have for it."""
         return cls(pretrained_model_name_or_path)
-
-    @staticmethod
-    def is_exported(folder: str | Path) -> bool:
-        """Whether a folder holds an exported model."""
-        return (Path(folder) / f"{FUSION}.onnx").is_file()
 
     def can_generate(self) -> bool:
         """No; a pipeline asks."""

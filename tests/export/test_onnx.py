@@ -9,7 +9,7 @@ import torch
 from transformers import pipeline
 
 from m2fnet_hf import M2FNetForEmotionClassification, MultimodalEmotionPipeline
-from m2fnet_hf.registration import TASK
+from m2fnet_hf.registration import TASK, is_exported
 
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
@@ -136,8 +136,8 @@ def test_what_is_too_long_for_an_encoder_is_read_in_pieces(pair: tuple, monkeypa
 @pytest.mark.parametrize("modality", ["text", "audio", "visual"])
 def test_features_are_torchs_by_the_same_methods(pair: tuple, modality: str) -> None:
     model, _, folder = pair
-    assert OnnxEmotionModel.is_exported(folder)
-    assert not OnnxEmotionModel.is_exported(folder.parent)
+    assert is_exported(folder)
+    assert not is_exported(folder.parent)
     runner = OnnxEmotionModel.from_pretrained(folder)
     names = {
         "text": ("input_ids", "attention_mask", "pooling_mask"),
