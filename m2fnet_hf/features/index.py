@@ -100,6 +100,7 @@ class KeysMet:
         return self._file.execute("INSERT OR IGNORE INTO met VALUES (?, ?)", (split, key)).rowcount == 1
 
     def count(self, split: str) -> int:
+        """How many of a split were met."""
         return self._file.execute("SELECT count(*) FROM met WHERE split = ?", (split,)).fetchone()[0]
 
     def lost(self, split: str, index: FeatureIndex) -> list[str]:
