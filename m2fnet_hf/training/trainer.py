@@ -22,6 +22,7 @@ from transformers import (
     Trainer,
     set_seed,
 )
+from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_utils import get_last_checkpoint
 
 from ..configuration_m2fnet import SPECTROGRAM_ENCODERS, M2FNetConfig, M2FNetVisualConfig
@@ -126,6 +127,7 @@ class EmotionTrainer(Trainer):
         folder = Path(output_dir or str(self.args.output_dir))
         with scratch_folder(folder / "model") as part:
             super()._save(str(part), state_dict)
+            (part / TRAINING_ARGS_NAME).unlink(missing_ok=True)  # a pickle of what `run.json` says
             move_files(part, folder)
 
     def _metrics(self, output: EvalPrediction) -> dict[str, float]:

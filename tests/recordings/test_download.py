@@ -51,15 +51,15 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"5\r\n" + WORDS[:5] + b"\r\n10\r\nxx")
 
     def silent(self) -> None:
-        threading.Event().wait(2)
+        threading.Event().wait(6)
 
     def stalls(self) -> None:
         self.send(body=WORDS[:5], length=len(WORDS))
-        threading.Event().wait(2)
+        threading.Event().wait(6)
 
     def drips(self) -> None:
         self.send(body=b"", length=1000)
-        for _ in range(30):
+        for _ in range(60):
             self.wfile.write(b"x")
             time.sleep(0.1)
 
@@ -98,7 +98,7 @@ class Server(ThreadingHTTPServer):
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr(web, "TIMEOUT", 0.5)
+    monkeypatch.setattr(web, "TIMEOUT", 2.0)
     monkeypatch.setattr(web, "PAUSES", (0.01, 0.01))
     with Server() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -130,9 +130,9 @@ def test_files_of_one_name_are_told_apart(server: Server, tmp_path: Path) -> Non
         ("gone", r"status 404 \(Not Found\)"),
         ("half", "that it broke off"),
         ("half_chunk", "that it broke off"),
-        ("silent", "that for 0.5 seconds too little came"),
-        ("stalls", "that for 0.5 seconds too little came"),
-        ("drips", "that for 0.5 seconds too little came"),
+        ("silent", "that for 2 seconds too little came"),
+        ("stalls", "that for 2 seconds too little came"),
+        ("drips", "that for 2 seconds too little came"),
         ("around", "that it leads round in a circle"),
         ("elsewhere", "no such address"),
         ("garbage", "that it broke off"),
@@ -144,7 +144,7 @@ def test_what_does_not_come_whole_leaves_no_file(server: Server, tmp_path: Path,
     sentence = rf"{re.escape(url)} must be a file that can be fetched, found {found}; check the address, or fetch it"
     with pytest.raises(OSError, match=sentence):
         sources.fetch(url, Cache(tmp_path))
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 30
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
