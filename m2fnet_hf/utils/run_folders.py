@@ -12,13 +12,13 @@ from typing import Any
 from .files import write_json
 
 # What a run writes, and would replace in a folder that is not its own.
-_OF_RUNS = ("*.json", "*.safetensors", "*.db", "*.yaml", "checkpoint-*")
+_OF_RUNS = ("*.json", "*.safetensors", "*/*.safetensors", "*.db", "*.yaml", "checkpoint-*", "runs")
 # The workers of a run that was killed live on for as long.
 PATIENCE = 15.0  # seconds
 
 
 def claim(folder: Path, name: str, settings: Mapping[str, Any]) -> None:
-    """Say in a new folder what its files will be made of; an old one must have been begun with the same.
+    """Say in a new folder what its files will be made of; an old one with files must have been begun with the same.
 
     Args:
         folder: of the run.
@@ -30,15 +30,15 @@ def claim(folder: Path, name: str, settings: Mapping[str, Any]) -> None:
     """
     path = folder / name
     now = json.loads(json.dumps(settings, default=str))
-    before = read_record(path)
-    if before is None:
-        found = sorted(one.name for pattern in _OF_RUNS for one in folder.glob(pattern))
-        if found:
-            raise ValueError(
-                f"{folder} must be a new folder or that of the same run, found {found[0]} and no {name}; name another."
-            )
+    found = sorted(one.name for pattern in _OF_RUNS for one in folder.glob(pattern) if one != path)
+    if not found:
         write_json(now, path, indent=1)
         return
+    before = read_record(path)
+    if before is None:
+        raise ValueError(
+            f"{folder} must be a new folder or that of the same run, found {found[0]} and no {name}; name another."
+        )
     compared = {name for name in now if name in before} - {"version"}
     one, other = (_flat({name: values[name] for name in compared}) for values in (before, now))
     changed = [

@@ -327,6 +327,7 @@ def test_meld_comes_back_word_for_word(tmp_path: Path, meld_root: Path) -> None:
 def test_a_folder_goes_on_with_what_made_it(tmp_path: Path) -> None:
     made = {"version": "1", "text": {"context": "past", "size": 3}, "faces": (1, 2)}
     claim(tmp_path, made)
+    (tmp_path / "processor_config.json").touch()
     claim(tmp_path, {**made, "version": "2"})
     assert json.loads((tmp_path / features.SETTINGS).read_text())["version"] == "1"
     with pytest.raises(ValueError, match=r"found that text\.context was past and is both; use the same"):

@@ -19,7 +19,9 @@ with locked(Path(sys.argv[1])):
 
 
 def test_a_folder_goes_on_with_what_it_was_begun_with(tmp_path: Path) -> None:
+    claim(tmp_path, "run.json", {"model": {"size": 0}})
     claim(tmp_path, "run.json", {"model": {"size": 1}, "data": "a", "where": Path("x")})
+    (tmp_path / "checkpoint-1").mkdir()  # from now on something is there
     claim(tmp_path, "run.json", {"model": {"size": 1}, "data": "a", "where": Path("x"), "of a later version": 3})
     with pytest.raises(
         ValueError, match=r"begun with, found that the data are others, model\.size was 1 and is 2; use"
@@ -39,6 +41,7 @@ def test_files_of_something_else_are_left_alone(tmp_path: Path, name: str) -> No
 @pytest.mark.parametrize("content", ["", "[1]", '{"model": '])
 def test_a_spoilt_record_is_a_sentence(tmp_path: Path, content: str) -> None:
     (tmp_path / "run.json").write_text(content)
+    (tmp_path / "model.safetensors").touch()
     with pytest.raises(ValueError, match=r"run\.json must be a JSON object that says what the folder holds"):
         claim(tmp_path, "run.json", {})
 
