@@ -24,6 +24,7 @@ from .context_m2fnet import CONTEXTS_WITH_FUTURE, ContextSettings, TextContext
 from .dialogue_m2fnet import FEATURES, MODALITIES, Dialogue, Utterance, as_dialogues
 from .feature_extraction_m2fnet import AppearanceFeatureExtractor, AUFeatureExtractor
 from .hub_m2fnet import M2FNetHubMixin, upload_settings
+from .processor_checks_m2fnet import ProcessorFiles, naming
 from .spectrogram_m2fnet import log_mel, reads_spectrograms
 
 # 25 ms at 16 kHz, one frame of Wav2Vec2: shorter sound is padded to it.
@@ -160,7 +161,14 @@ class M2FNetProcessor(ProcessorMixin, M2FNetHubMixin):
         cls, pretrained_model_name_or_path: str | os.PathLike, **kwargs: Any
     ) -> "M2FNetProcessor":
         """See the library."""
-        processor: Any = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        files = ProcessorFiles(pretrained_model_name_or_path, kwargs)
+        files.check_settings(cls.__init__)
+        try:
+            with naming(files.name):
+                processor: Any = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError) as error:
+            raise ValueError(files.explain()) from error
+        files.check_vocabulary(processor.tokenizer)
         processor.appearance_feature_extractor.load_weights(pretrained_model_name_or_path, **kwargs)
         return processor
 
@@ -345,6 +353,8 @@ def _built(part: Extractor | Mapping[str, Any] | None, kind: type[Extractor]) ->
     """A part of the processor, from itself or its settings."""
     if part is None or isinstance(part, Mapping):
         return kind(**part or {})
+    if not isinstance(part, kind):
+        raise ValueError(f"The processor must have a {kind.__name__} or its settings, found {part!r}.")
     return part
 
 
