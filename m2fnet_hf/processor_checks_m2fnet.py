@@ -72,8 +72,11 @@ class ProcessorFiles:
                 "it there."
             )
 
-    def explain(self) -> str:
+    def explain(self, error: Exception) -> str:
         """What is wrong with files of which no processor could be made."""
+        said = str(error)
+        if isinstance(error, ValueError) and said.startswith("`"):  # ours, of a setting
+            return f"{self.find(PROCESSOR_CONFIG)}: {said}"
         path = self.find(TOKENIZER)
         if path is not None:
             try:

@@ -87,15 +87,17 @@ def _sub_config(name: str, values: dict[str, Any], config_class: Any) -> PreTrai
             )
         config_class = CONFIG_MAPPING[model_type]
     try:
-        own = issubclass(config_class, KnownKeywordsConfig)
-        return config_class(**values) if own else config_class.from_dict(dict(values))
+        if issubclass(config_class, KnownKeywordsConfig):
+            return config_class(**values)
+        _check_library_fields(values)
+        return config_class.from_dict(dict(values))
     except StrictDataclassError as error:
         raise ValueError(f"`{name}`: {_of_the_library(error, config_class, values)}") from error
     except ValueError as error:
         raise ValueError(f"`{name}`: {error}") from error
-    except (AttributeError, KeyError, TypeError, IndexError, ArithmeticError) as error:
+    except (AttributeError, LookupError, TypeError, ArithmeticError) as error:
         raise ValueError(
-            f"`{name}` must be a config of model type {model_type}, found values that cannot be."
+            f"`{name}` must be a config of model type {model_type}, found values it cannot have."
         ) from error
 
 
@@ -153,11 +155,8 @@ class KnownKeywordsConfig(PreTrainedConfig):
         kwargs["name_or_path"] = str(pretrained_model_name_or_path)
         try:
             return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
-        except (AttributeError, TypeError, RecursionError) as error:
-            where = _file_of(kwargs)
-            raise ValueError(
-                f"{where}: a config must be a JSON object of values by name, found something else."
-            ) from error
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError) as error:
+            raise ValueError(f"{_file_of(kwargs)} must hold the object of a config, found something else.") from error
 
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
@@ -185,6 +184,8 @@ class KnownKeywordsConfig(PreTrainedConfig):
             logger.warning(f"{cls.__name__} has no use for {', '.join(left_out)} in the saved config.")
         if cls._auto_class is None:  # loaded from the package, where the library must not ask for remote code
             left_out += ["auto_map", "custom_pipelines"]
+        if config_dict.get("num_labels", 0) is None:
+            left_out.append("num_labels")
         kept = {name: value for name, value in config_dict.items() if name not in left_out}
         for name, config_class in cls.sub_configs.items():
             if isinstance(kept.get(name), dict) and issubclass(config_class, KnownKeywordsConfig):

@@ -104,6 +104,12 @@ def damage_of(path: Path) -> str | None:
     """What a file is instead of safetensors, `None` where it is that."""
     if not path.is_file():
         return "none; get it as well"
+    try:
+        with safe_open(path, "np") as weights:
+            weights.keys()
+        return None
+    except (SafetensorError, OSError):
+        pass
     with path.open("rb") as file:
         start = file.read(64)
     if not start:
@@ -112,14 +118,9 @@ def damage_of(path: Path) -> str | None:
         return "a pointer of Git LFS in its place; run `git lfs pull`"
     if start.lstrip()[:1] == b"<":
         return "a web page; download the file itself"
-    if start[:2] == b"PK" or start[:1] == b"\x80":
+    if start[:2] == b"PK" or (start[:1] == b"\x80" and start[8:9] != b"{"):
         return "a pickle, which can run code when it is opened; have who made it save it with `save_pretrained`"
-    try:
-        with safe_open(path, "np") as weights:
-            weights.keys()
-    except (SafetensorError, OSError):
-        return "one that is cut off or damaged; get it again"
-    return None
+    return "one that is cut off or damaged; get it again"
 
 
 def listed(names: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from torch import nn
 
 from .weight_files_m2fnet import WeightFiles, WeightsError, listed
 
-# The layers that turn states into emotions, which a model of other labels starts anew.
+# The layers that turn states into emotions, which a model of other labels starts from random ones.
 HEAD = "classifier."
 LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d)
 # Read in training alone, and absent from many published encoders.
