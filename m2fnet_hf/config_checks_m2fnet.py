@@ -23,7 +23,7 @@ def check_labels(id2label: Mapping[Any, Any], label2id: Mapping[Any, Any] | None
             two mappings do not agree.
     """
     numbers = [_number(key) for key in id2label]
-    if not numbers or sorted(numbers) != list(range(len(numbers))):
+    if not numbers or set(numbers) != set(range(len(numbers))):
         raise ValueError(f"`id2label` must number its labels 0, 1, ... without a gap, found {shown(list(id2label))}.")
     names = list(id2label.values())
     unusable = [name for name in names if not isinstance(name, str) or not name.strip() or not name.isprintable()]

@@ -310,10 +310,16 @@ class M2FNetProcessor(ProcessorMixin, M2FNetHubMixin):
         sound = np.asarray(utterance.audio, dtype=np.float32)
         if utterance.sampling_rate is not None and utterance.sampling_rate != target:
             sound = _resample(sound, int(utterance.sampling_rate), target)
-        if reads_spectrograms(self.feature_extractor):
-            return log_mel(self.feature_extractor, sound)
-        sound = np.pad(sound, (0, max(0, SHORTEST_SOUND - len(sound))))
-        return self.feature_extractor(sound, sampling_rate=target, return_tensors="np")["input_values"][0]
+        try:
+            if reads_spectrograms(self.feature_extractor):
+                return log_mel(self.feature_extractor, sound)
+            sound = np.pad(sound, (0, max(0, SHORTEST_SOUND - len(sound))))
+            return self.feature_extractor(sound, sampling_rate=target, return_tensors="np")["input_values"][0]
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ValueError(
+                "`feature_extractor` must make what the encoder reads of sound, found settings with which "
+                f"{type(self.feature_extractor).__name__} cannot; load the processor that was saved with the model."
+            ) from error
 
     def _visual(self, batch: list[Dialogue]) -> dict[str, np.ndarray]:
         features: dict[str, np.ndarray] = {}

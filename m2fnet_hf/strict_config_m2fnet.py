@@ -3,6 +3,7 @@
 import difflib
 import inspect
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -21,7 +22,10 @@ DTYPES = ("auto", "float16", "bfloat16", "float32", "float64")
 # The library's own fields, which it does not check.
 _LIBRARY_FIELDS = {
     "architectures": list[str] | None,
+    "attn_implementation": str | None,
+    "auto_map": dict | None,
     "chunk_size_feed_forward": int,
+    "custom_pipelines": dict | None,
     "dtype": str | None,
     "id2label": dict[str, str] | dict[int, str] | None,
     "is_encoder_decoder": bool,
@@ -30,6 +34,7 @@ _LIBRARY_FIELDS = {
     "output_attentions": bool | None,
     "output_hidden_states": bool | None,
     "problem_type": str | None,
+    "quantization_config": dict | None,
     "return_dict": bool | None,
     "torch_dtype": str | None,
     "transformers_version": str | None,
@@ -60,7 +65,7 @@ def strict_config(config_class: type[Config]) -> type[Config]:
     """The library's strict form, where a dictionary becomes its sub-config and a wrong type is a `ValueError`."""
     config_class = strict(config_class)
     assign: Callable[..., None] = config_class.__setattr__
-    kinds = {field.name: field.type for field in fields(config_class)}  # type: ignore[arg-type]
+    kinds = {field.name: field.type for field in fields(config_class)}
     own = inspect.get_annotations(config_class)
 
     def __setattr__(self: Any, name: str, value: Any) -> None:  # noqa: N807
@@ -146,7 +151,9 @@ class KnownKeywordsConfig(PreTrainedConfig):
         super().__post_init__(**kwargs)
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> Any:
+    def from_pretrained(  # type: ignore[override]
+        cls, pretrained_model_name_or_path: str | os.PathLike, **kwargs: Any
+    ) -> Any:
         """See the library.
 
         Raises:

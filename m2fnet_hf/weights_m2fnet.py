@@ -24,7 +24,7 @@ class WholeWeightsMixin:
     """Loads the weights of a `PreTrainedModel` from safetensors, whole and finite, or not at all."""
 
     # A base model is loaded from the file of a classifier, too.
-    _keys_to_ignore_on_load_unexpected = [rf"^{HEAD}"]
+    _keys_to_ignore_on_load_unexpected: Any = [rf"^{HEAD}"]
 
     @classmethod
     def from_pretrained(

@@ -200,7 +200,7 @@ def test_a_new_head_is_started_where_it_is_asked_for(checkpoint: Path, tmp_path:
         M2FNetForEmotionClassification.from_pretrained(tmp_path / "base")
     M2FNetForEmotionClassification.from_pretrained(tmp_path / "base", ignore_mismatched_sizes=True)
     changed(lambda weights: weights.popitem())(tmp_path / "base" / FILE)
-    with pytest.raises(WeightsError, match="missing"):  # what is no head is not started anew
+    with pytest.raises(WeightsError, match="missing"):  # another part than the head
         M2FNetForEmotionClassification.from_pretrained(tmp_path / "base", ignore_mismatched_sizes=True)
 
 

@@ -54,7 +54,7 @@ def check_section(section: str, values: Any, settings: Mapping[str, Any]) -> Non
 
 def config_settings(config_class: type[PreTrainedConfig]) -> dict[str, Any]:
     """The arguments of a config and their types; an encoder's config is a mapping here."""
-    own = {field.name: field.type for field in fields(config_class) if not isinstance(field.type, str)}  # type: ignore[arg-type]
+    own = {field.name: field.type for field in fields(config_class) if not isinstance(field.type, str)}
     kinds = {name: kind for name, kind in own.items() if name not in config_class.sub_configs}
     library = {"id2label": dict | None, "label2id": dict | None, "num_labels": int | None, "face_pooling": str | None}
     return {**kinds, **dict.fromkeys(config_class.sub_configs, dict | None), **library}

@@ -25,7 +25,7 @@ def read_mapping(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, A
     try:
         if _count(safe_load(path.read_text(encoding="utf-8")), {}) > MOST_VALUES:
             raise ValueError
-        loaded = OmegaConf.load(path)
+        loaded: Any = OmegaConf.load(path)
         if isinstance(loaded, DictConfig):
             loaded = OmegaConf.merge(loaded, OmegaConf.from_dotlist(list(overrides)))
         values: Any = OmegaConf.to_container(loaded, resolve=False)
