@@ -82,8 +82,8 @@ def load_with_report(
         model, report = load(name, *args, **reporting, **kwargs)
     except Exception as error:
         damage = files.damage()
-        if damage is None and isinstance(error, ValueError):  # a config of which no model can be built
-            damage = " ".join(str(error).split())
+        if damage is None and isinstance(error, ValueError) and "_from_pipeline" in kwargs:
+            damage = " ".join(str(error).split())  # such as a config of which no model can be built
         if damage is None:
             raise
         raise WeightsError(damage) from error
