@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 UNKNOWN = "unknown"
+# By it a file is known as one that m2fnet wrote.
+MARK = "m2fnet-hf"
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

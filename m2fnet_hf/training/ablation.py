@@ -15,6 +15,7 @@ from ..dialogue_m2fnet import Dialogue
 from ..recordings.dataset import with_recordings
 from ..utils.console import Progress
 from ..utils.files import write_json
+from ..utils.run_folders import claim
 from .overrides import chosen_on_dev, data_hash, override, run_modalities, settings_hash, with_modalities
 from .settings import RunConfig
 from .trainer import train as train_run
@@ -66,6 +67,7 @@ def ablate(
     output = Path(output)
     splits = {"train": train, "dev": dev, "test": test}
     data = data_hash(splits.values())
+    claim(output, "run.json", {**asdict(run), "data": data})
     planned: dict[str, RunConfig] = {}
 
     def plan(row: Mapping[str, Any]) -> list[str]:
@@ -88,7 +90,7 @@ def ablate(
     for row in chain.from_iterable(tables.values()):
         row |= _summary(measured, row["runs"], row["control"])
     result = {"seeds": list(seeds), "tables": tables}
-    write_json(result, output / "ablation.json", concurrent=True, default=repr)
+    write_json(result, output / "ablation.json", default=repr)
     return result
 
 
@@ -147,7 +149,7 @@ def _measure(run: RunConfig, folder: Path, splits: Mapping[str, Sequence[Dialogu
         for split, dialogues in zip(SPLITS, seen, strict=True):
             predicted: Any = trainer.predict(dialogues, metric_key_prefix=split)
             results[split] = {metric: predicted.metrics[f"{split}_{metric}"] for metric in METRICS}
-        write_json(results, file, concurrent=True, default=repr)
+        write_json(results, file, default=repr)
     for unneeded in (folder / "model").glob("checkpoint-*") if keep_weights else [folder / "model"]:
         shutil.rmtree(unneeded, ignore_errors=True)
     return results

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..dialogue_m2fnet import Dialogue
+from ..features.store import StoredDialogues
 from ..processing_m2fnet import MODALITIES
 from ..utils.hashes import hash_json, hash_parts
 from .settings import RunConfig
@@ -70,11 +71,14 @@ def settings_hash(*settings: Any) -> str:
 
 
 def data_hash(splits: Iterable[Iterable[Dialogue]]) -> str:
-    """Letters that tell data apart; of recordings, their paths count."""
+    """Letters that tell data apart; of recordings their paths count, of features the names of their files."""
     return hash_parts(chain.from_iterable(map(_bytes_of, splits)))
 
 
 def _bytes_of(split: Iterable[Dialogue]) -> Iterator[bytes]:
+    if isinstance(split, StoredDialogues):
+        yield split.fingerprint.encode()
+        return
     for dialogue in split:
         yield f"dialogue {dialogue.recording}".encode()
         for value in chain.from_iterable(vars(utterance).values() for utterance in dialogue):
