@@ -12,6 +12,7 @@ from huggingface_hub.errors import RemoteEntryNotFoundError
 
 from ..configuration_m2fnet import M2FNetConfig
 from ..feature_extraction_m2fnet import APPEARANCE_WEIGHTS
+from ..modeling_m2fnet import M2FNetForEmotionClassification
 from ..processing_m2fnet import M2FNetProcessor
 from ..utils.files import scratch_folder, write_json, write_text
 from .card import CARD, check_card, write_card
@@ -40,7 +41,7 @@ def prepare_run(run: Path, folder: Path, repo_id: str, license: str | None = Non
     """
     _check_run(run)
     folder.mkdir(parents=True, exist_ok=True)
-    config = M2FNetConfig.from_pretrained(run)
+    config: M2FNetConfig = M2FNetForEmotionClassification.from_pretrained(run).config  # refuses damaged weights
     config.save_pretrained(folder)
     M2FNetProcessor.from_pretrained(run).save_pretrained(folder)
     for path in [*run.glob("model*.safetensors"), *run.glob(WEIGHTS_INDEX)]:

@@ -1,6 +1,5 @@
 """The files of a run (settings, metrics), made fit to publish."""
 
-import json
 import re
 import warnings
 from collections.abc import Mapping
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..configuration_m2fnet import M2FNetConfig
+from ..json_files_m2fnet import read_object
 from ..utils.files import write_json
 from ..utils.hashes import sha256_files
 
@@ -34,13 +34,7 @@ def read_run_file(folder: Path, name: str) -> dict[str, Any]:
     path = folder / name
     if not path.is_file():
         return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        content = None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold a JSON object, found something else; write it again or remove it.")
-    return content
+    return read_object(path)
 
 
 def publish_run_files(run: Path, folder: Path, repo_id: str, config: M2FNetConfig) -> None:

@@ -16,9 +16,10 @@ from ..recordings.dataset import with_recordings
 from ..utils.console import Progress
 from ..utils.files import write_json
 from ..utils.run_folders import claim
-from .overrides import chosen_on_dev, data_hash, override, read_yaml, run_modalities, settings_hash, with_modalities
+from .overrides import chosen_on_dev, data_hash, override, run_modalities, settings_hash, with_modalities
 from .settings import RunConfig
 from .trainer import train as train_run
+from .yaml_files import read_mapping
 
 Grid = Mapping[str, Sequence[Mapping[str, Any]]]
 Metrics = Mapping[str, Mapping[str, float]]
@@ -123,7 +124,7 @@ def load_grid(path: str | Path) -> dict[str, list[dict[str, Any]]]:
         FileNotFoundError: without the file.
         ValueError: for what is not such a grid.
     """
-    grid = read_yaml(path)
+    grid = read_mapping(path)
     for name, rows in grid.items():
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise ValueError(f"{path}: the table `{name}` must be a list of rows such as `- model.fusion: gated`.")

@@ -13,10 +13,11 @@ from ..dialogue_m2fnet import Dialogue
 from ..utils.files import scratch_folder, write_text
 from ..utils.run_folders import claim
 from .distillation import with_teacher_probabilities
-from .overrides import chosen_on_dev, data_hash, override, read_yaml, settings_hash
+from .overrides import chosen_on_dev, data_hash, override, settings_hash
 from .settings import RunConfig
 from .trainer import EmotionTrainer, build_model, build_processor
 from .trainer import train as train_run
+from .yaml_files import read_mapping
 
 if TYPE_CHECKING:
     import optuna
@@ -137,7 +138,7 @@ def load_space(path: str | Path) -> dict[str, dict[str, Any]]:
         FileNotFoundError: without the file.
         ValueError: for what is not such a space.
     """
-    space = read_yaml(path)
+    space = read_mapping(path)
     for name, bounds in space.items():
         known = isinstance(bounds, dict) and (
             set(bounds) == {"choices"} or {"low", "high"} <= set(bounds) <= {"low", "high", "log", "step"}

@@ -219,6 +219,8 @@ def _train(
     checkpoint = last_checkpoint(str(args.output_dir))
     if checkpoint is None and not args.start_from:  # these bring what was fitted
         fit_normalization(model, processor, seen[0], args.seed)
+    if checkpoint is not None:
+        M2FNetForEmotionClassification.from_pretrained(checkpoint)  # Trainer would go on without weights that it lacks
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model()
     metrics = trainer.evaluate()

@@ -95,12 +95,18 @@ def move_files(source: Path, target: Path) -> None:
 
 
 def write_json(content: Any, path: str | os.PathLike, **options: Any) -> None:
-    """A JSON file in UTF-8, written by [`write_whole`].
+    """A JSON file in UTF-8, written by [`write_whole`]; JSON has neither NaN nor infinity.
 
     Args:
         options: for `json.dumps`; default: two spaces of indentation, and letters beyond ASCII as they are.
+
+    Raises:
+        ValueError: for NaN or infinity.
     """
-    text = json.dumps(content, **{"indent": 2, "ensure_ascii": False, **options})
+    try:
+        text = json.dumps(content, **{"indent": 2, "ensure_ascii": False, "allow_nan": False, **options})
+    except ValueError:
+        raise ValueError(f"{path} must hold finite numbers, found NaN or infinity; nothing was written.") from None
     write_text(text + "\n", path)
 
 

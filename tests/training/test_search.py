@@ -156,7 +156,7 @@ def test_bad_bounds_are_named(tmp_path: Path, bounds: str) -> None:
 def test_a_setting_that_no_run_has_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="found 'learning_rate'"):
         search(run(), {"learning_rate": {"low": 0.1, "high": 0.2}}, **SPLITS, output=tmp_path, trials=1)
-    with pytest.raises(ValueError, match="`training` has no argument learning_rat;"):
+    with pytest.raises(ValueError, match="`training` has no setting `learning_rat`"):
         search(run(), {"training.learning_rat": {"low": 0.1, "high": 0.2}}, **SPLITS, output=tmp_path, trials=1)
 
 
