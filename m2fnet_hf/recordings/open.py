@@ -42,15 +42,16 @@ def open_source(
     if not isinstance(source, Mapping):
         path = fetch(source, cache)
         if path.suffix.lower() in FORMATS:
-            return read_transcript(path), None
+            return read_transcript(path, trusted=not _is_fetched(path, cache)), None
         source = {"recording": path}
     recording = fetch(source["recording"], cache)
     if "utterances" in source:
         return Dialogue.from_any(source), recording
     if source.get("transcript") is not None:
         # Times may count milliseconds or frames, which the recording tells.
-        clip = Clip(recording, audio_track)
-        return read_transcript(fetch(source["transcript"], cache), clip.duration, frame_rate(recording)), recording
+        clip, transcript = Clip(recording, audio_track), fetch(source["transcript"], cache)
+        trusted = not _is_fetched(transcript, cache)
+        return read_transcript(transcript, clip.duration, frame_rate(recording), trusted), recording
     if not recording.exists():
         raise FileNotFoundError(f"A recording must be a file, found none at {recording}; check the path.")
     if asr is None:
@@ -84,3 +85,7 @@ def fetch(source: str | Path, cache: Cache) -> Path:
     except (ClientError, OSError, TimeoutError) as error:
         raise OSError(f"{source} must be a file that can be fetched, found: {error}; check the address.") from error
     return path
+
+
+def _is_fetched(path: Path, cache: Cache) -> bool:
+    return cache.scratch in path.parents

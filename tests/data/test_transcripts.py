@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from m2fnet_hf.data.transcripts import read_transcript
+from m2fnet_hf.data.transcripts import open_transcript, read_transcript
 from m2fnet_hf.dialogue_m2fnet import Dialogue
 
 SRT = """1
@@ -307,6 +307,18 @@ def test_json(read: Read, source: object, key: str | int) -> None:
     assert dialogue.id == key
     assert rows(dialogue) == [("Ross", "b", 5.0, 6.5), (None, "a", 1.0, None), (None, None, None, None)]
     assert (dialogue[0].label, dialogue[0].id, dialogue[2].video) == ("joy", 0, "clip.mp4")
+
+
+def test_clips_that_a_strangers_file_names_are_not_taken(tmp_path: Path) -> None:
+    path = tmp_path / "talk.json"
+    path.write_text(json.dumps([*UTTERANCES, {"text": "c", "video": "/etc/passwd"}]))
+    opened = open_transcript(path, trusted=False)
+    assert [(one.text, one.video) for one in opened.dialogue] == [("b", None), ("a", None), ("c", None)]
+    assert "talk.json: the field video was not used." in opened.remarks
+    path.write_text(json.dumps([{"video": "clip.mp4"}]))
+    assert read_transcript(path)[0].video == "clip.mp4"
+    with pytest.raises(ValueError, match=r"a segment must be an object with a string `text`"):
+        read_transcript(path, trusted=False)
 
 
 def test_json_of_whisper(read: Read) -> None:

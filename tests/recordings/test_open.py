@@ -11,6 +11,7 @@ from m2fnet_hf.recordings import open as sources
 from m2fnet_hf.recordings.cache import Cache
 
 WORDS = b"1\n00:00:00,000 --> 00:00:01,000\nANN: Hi.\n"
+NAMES_A_FILE = b'[{"text": "Hi.", "video": "/etc/passwd"}]'
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -21,9 +22,10 @@ class Handler(BaseHTTPRequestHandler):
             threading.Event().wait(3)
             return
         self.send_response(200 if "talk" in self.path or "half" in self.path else 500)
-        self.send_header("Content-Length", str(len(WORDS)))
+        content = NAMES_A_FILE if self.path.endswith(".json") else WORDS
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(WORDS[:5] if "half" in self.path else WORDS)
+        self.wfile.write(content[:5] if "half" in self.path else content)
 
     def log_message(self, *_: object) -> None:
         pass
@@ -54,6 +56,12 @@ def test_what_does_not_come_whole_leaves_no_file(
     with pytest.raises(OSError, match=rf"{place} must be a file that can be fetched, found: .*; check the address"):
         sources.fetch(f"{address}/{place}", Cache(tmp_path))
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_what_was_fetched_opens_no_file_of_this_machine(address: str, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="the field video was not used"):
+        dialogue, _ = sources.open_source(f"{address}/talk.json", cache=Cache(tmp_path))
+    assert [(one.text, one.video) for one in dialogue] == [("Hi.", None)]
 
 
 def test_nobody_answers(tmp_path: Path) -> None:

@@ -23,11 +23,13 @@ class Source:
         path: of the file.
         duration: of the recording it belongs to, in seconds.
         frame_rate: of that recording.
+        trusted: whether the media files that it names may be opened.
     """
 
     path: Path
     duration: float | None = None
     frame_rate: float | None = None
+    trusted: bool = True
 
     @property
     def name(self) -> str:

@@ -62,19 +62,23 @@ class Transcript:
     remarks: tuple[str, ...] = ()
 
 
-def read_transcript(path: str | Path, duration: float | None = None, frame_rate: float | None = None) -> Dialogue:
+def read_transcript(
+    path: str | Path, duration: float | None = None, frame_rate: float | None = None, trusted: bool = True
+) -> Dialogue:
     """The dialogue that a transcript holds, with the file's stem as its id; see [`open_transcript`].
 
     Warns:
         UserWarning: for each remark of [`Transcript`].
     """
-    transcript = open_transcript(path, duration, frame_rate)
+    transcript = open_transcript(path, duration, frame_rate, trusted)
     for remark in transcript.remarks:
         warnings.warn(remark, stacklevel=2)
     return transcript.dialogue
 
 
-def open_transcript(path: str | Path, duration: float | None = None, frame_rate: float | None = None) -> Transcript:
+def open_transcript(
+    path: str | Path, duration: float | None = None, frame_rate: float | None = None, trusted: bool = True
+) -> Transcript:
     """The dialogue that a transcript holds, and what of the file is not in it.
 
     Speakers are what tools write: `NAME: text`, `[NAME] text`, `>> NAME: text`, `<v NAME>`, columns, fields, tiers;
@@ -92,13 +96,15 @@ def open_transcript(path: str | Path, duration: float | None = None, frame_rate:
             The content decides where the name does not say. Text is in UTF-8, UTF-16 or an older encoding.
         duration: of the recording in seconds, which tells whole numbers that are seconds from milliseconds.
         frame_rate: of the recording, for times that count its frames.
+        trusted: whether the clips that it names (`video` of an utterance in JSON) are taken. Say `False` of a file that
+            a stranger uploaded or that was fetched: it could name any file of this machine.
 
     Raises:
         FileNotFoundError: without the file.
         ValueError: naming the file, what was expected, what was found and what to do.
     """
     path = Path(path)
-    source = Source(path, duration, frame_rate)
+    source = Source(path, duration, frame_rate, trusted)
     if not path.exists():
         raise FileNotFoundError(f"A transcript must be a file, found none at {source.shown_path}; check the path.")
     if not path.is_file():

@@ -82,8 +82,9 @@ def _load(source: Source) -> Any:
 def _find_segments(content: Any, depth: int = 2) -> tuple[list[Any] | None, tuple[str, ...]]:
     """The list of segments, and where it was, at most so deep within objects of other names."""
     if isinstance(content, list):
-        if len(content) == 1 and isinstance(content[0], dict) and not _has_text(content[0]):
-            return _find_segments(content[0], depth)
+        only = content[0] if len(content) == 1 else None
+        if isinstance(only, dict) and not _has_text(only) and "video" not in only:
+            return _find_segments(only, depth)
         return content, ()
     if not isinstance(content, dict):
         return None, ()
@@ -136,11 +137,12 @@ def _draft(source: Source, segments: Sequence[Any]) -> Draft:
         place = f"segment {number}"
         try:
             flat = _flat(segment)
+            clip = flat.pop("video", None) if source.trusted else None
             fields = _fields(flat)
             text = flat.get(fields["text"][0]) if "text" in fields else None
             if text is not None and not isinstance(text, str):
                 raise ValueError(f"text must be a string, found {type(text).__name__}")
-            if "text" not in fields and not flat.get("video"):
+            if "text" not in fields and not clip:
                 raise ValueError(f"a segment must be an object with a string `text`, found {segment!r:.40}")
             start, end, duration = (_time(flat, fields.get(role)) for role in ("start", "end", "duration"))
         except (TypeError, ValueError) as error:
@@ -152,9 +154,9 @@ def _draft(source: Source, segments: Sequence[Any]) -> Draft:
             (fields[role][1].unit for role in ("start", "duration") if role in fields and fields[role][1].unit), told
         )
         unused |= dict.fromkeys(_unused(flat, fields))
-        if text is not None and not text.strip() and not flat.get("video"):
+        if text is not None and not text.strip() and not clip:
             continue  # a silence
-        said.append(Said(place, text, _speaker(flat, fields), others=_others(flat, fields)))
+        said.append(Said(place, text, _speaker(flat, fields), others=_others(flat, fields, clip)))
         spans.append((start, end))
         lasting.append(duration)
     remarks = _set_times(source, said, spans, lasting, told)
@@ -267,20 +269,20 @@ def _speaker(flat: Mapping[str, Any], fields: Mapping[str, tuple[str, Column]]) 
     return speaker_name(flat[fields["speaker"][0]]) if "speaker" in fields else None
 
 
-def _others(flat: Mapping[str, Any], fields: Mapping[str, tuple[str, Column]]) -> dict[str, Any]:
+def _others(flat: Mapping[str, Any], fields: Mapping[str, tuple[str, Column]], clip: Any) -> dict[str, Any]:
     """Label, key and clip, where they are what they should be."""
     others: dict[str, Any] = {}
     for role, kinds in (("label", (str,)), ("id", (str, int))):
         value = flat[fields[role][0]] if role in fields else None
         if isinstance(value, kinds) and not isinstance(value, bool) and value != "":
             others[role] = value
-    if isinstance(flat.get("video"), str):
-        others["video"] = flat["video"]
+    if isinstance(clip, str):
+        others["video"] = clip
     return others
 
 
 def _unused(flat: Mapping[str, Any], fields: Mapping[str, tuple[str, Column]]) -> Iterator[str]:
-    used = {name for name, _ in fields.values()} | {"video"}
+    used = {name for name, _ in fields.values()}
     for name, value in flat.items():
         if name not in used and value not in (None, "", [], {}) and plain_name(name) not in BOOKKEEPING:
             yield name
