@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ...dialogue_m2fnet import Dialogue, Utterance
-from ..encoding import read_text, shown
+from ...utils.text import shown
+from ..encoding import read_text
 
 NAMED_AT_MOST = 6
 
@@ -33,11 +34,7 @@ class Source:
 
     @property
     def name(self) -> str:
-        return shown(self.path)
-
-    @property
-    def shown_path(self) -> str:
-        return str(self.path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        return shown(self.path.name)
 
     @property
     def stem(self) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...dialogue_m2fnet import Dialogue
+from ...utils.paths import check_file
 from .draft import Draft, Source, finish
 from .json_files import read_json
 from .plain import read_plain
@@ -16,6 +17,7 @@ from .tables import is_table, read_table
 from .tiers import read_eaf, read_textgrid
 
 HEAD = 4096  # characters that tell the format
+LARGEST = 64_000_000  # bytes; a day of talk with the time of each word has less
 
 
 class _Format(NamedTuple):
@@ -100,15 +102,13 @@ def open_transcript(
             a stranger uploaded or that was fetched: it could name any file of this machine.
 
     Raises:
-        FileNotFoundError: without the file.
-        ValueError: naming the file, what was expected, what was found and what to do.
+        FileNotFoundError, OSError: without the file, or where it cannot be read.
+        ValueError: naming the file, what was expected, what was found and what to do; also for more than 64 MB, and for
+            a folder, a pipe or a device.
     """
     path = Path(path)
     source = Source(path, duration, frame_rate, trusted)
-    if not path.exists():
-        raise FileNotFoundError(f"A transcript must be a file, found none at {source.shown_path}; check the path.")
-    if not path.is_file():
-        raise _unknown(source, "a folder")
+    check_file(path, "A transcript", LARGEST)
     dialogue, remarks = finish(source, _format(source).read(source))
     return Transcript(dialogue, tuple(remarks))
 
