@@ -51,7 +51,7 @@ def remarks() -> Iterator[list[str]]:
 
 
 def say(sentence: str) -> None:
-    """A sentence on standard error."""
+    """A sentence on standard error, under the program's name."""
     print(f"m2fnet: {printable(sentence)}", file=sys.stderr)
 
 

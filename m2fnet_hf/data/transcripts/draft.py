@@ -23,7 +23,7 @@ class Source:
     Args:
         path: of the file.
         duration: of the recording it belongs to, in seconds.
-        frame_rate: of that recording.
+        frame_rate: of that recording, in frames a second.
         trusted: whether the media files that it names may be opened.
     """
 
@@ -34,6 +34,7 @@ class Source:
 
     @property
     def name(self) -> str:
+        """Its name, as it may be shown."""
         return shown(self.path.name)
 
     @property

@@ -97,7 +97,7 @@ def open_transcript(
             .eaf, .TextGrid: ELAN and Praat, a tier for each speaker.
             The content decides where the name does not say. Text is in UTF-8, UTF-16 or an older encoding.
         duration: of the recording in seconds, which tells whole numbers that are seconds from milliseconds.
-        frame_rate: of the recording, for times that count its frames.
+        frame_rate: of the recording, in frames a second, for times that count its frames.
         trusted: whether the clips that it names (`video` of an utterance in JSON) are taken. Say `False` of a file that
             a stranger uploaded or that was fetched: it could name any file of this machine.
 
