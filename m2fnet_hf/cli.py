@@ -4,10 +4,13 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
+from typing import NoReturn
 
 from ._version import __version__
 from .commands import app, evaluate, export, live, predict, push, train
 from .utils.console import say
+from .utils.text import printable
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
@@ -19,6 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0, or 1 where the work could not be done. Wrong usage exits with 2.
     """
+    for stream in (sys.stdout, sys.stderr):  # a name that the terminal has no letters for stops no command
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     options = _parse(arguments)
     try:
         options.command(options)
@@ -51,8 +57,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
+class _Parser(argparse.ArgumentParser):
+    """Its messages repeat what was given."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="m2fnet", description="The emotion of every utterance of a conversation.")
+    parser = _Parser(prog="m2fnet", description="The emotion of every utterance of a conversation.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the stack trace of an error")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..hub.load import add_model, load_config, load_pipeline
-from ..utils.console import remarks, say, show
+from ..media.frame_rate import check_frame_rate
+from ..utils.console import remarks, say, show, tell
+from ..utils.text import shown
 from .predict_folder import predict_folder
 from .prediction import (
     check_reports,
@@ -66,6 +68,7 @@ def add(commands: Any) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
+    check_frame_rate(options.frame_rate)
     if os.path.isdir(options.source):
         predict_folder(options)
         return
@@ -79,7 +82,7 @@ def _predict(options: argparse.Namespace) -> None:
     conversation = read_conversation(options, transcript, recording)
     config = load_config(options.model)
     if note := reads_only(config.modalities):
-        print(f"{note}\n", flush=True)
+        tell(f"{note}\n")
     if foreign := foreign_words(conversation, config):
         say(foreign)
     (result,) = predict_conversations(load_pipeline(options.model), [conversation], options)
@@ -88,7 +91,7 @@ def _predict(options: argparse.Namespace) -> None:
         say(sentence)
     if options.output is not None:
         written = write_conversation(result, conversation, options, (recording or conversation.source).stem, kinds)
-        print(f"\nWritten to {options.output}: {', '.join(path.name for path in written)}")
+        tell(f"\nWritten to {options.output}: {', '.join(path.name for path in written)}")
 
 
 def _inputs(options: argparse.Namespace) -> tuple[Any, Any]:
@@ -103,7 +106,7 @@ def _inputs(options: argparse.Namespace) -> tuple[Any, Any]:
         return (None if options.transcript is None else fetch(options.transcript, cache)), source
     for option in ("transcript", "asr", "annotate"):
         if getattr(options, option):
-            options.parser.error(f"--{option} needs a recording, found the transcript {source.name}")
+            options.parser.error(f"--{option} needs a recording, found the transcript {shown(source.name)}")
     return source, None
 
 
@@ -114,7 +117,7 @@ def _annotate(options: argparse.Namespace) -> None:
     output = options.output or options.result.with_suffix(".annotated.mp4")
     with remarks():
         draw(options.recording or options.result.parent / result["recording"], result, output)
-    print(f"Written to {output}")
+    tell(f"Written to {output}")
 
 
 def _read_result(path: Path) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from ..dialogue_m2fnet import Dialogue
 from ..hub.load import model_license, model_name
 from ..utils.console import progress, remarks, say
+from ..utils.paths import short_stem
+from ..utils.text import shown
 
 if TYPE_CHECKING:
     from ..configuration_m2fnet import M2FNetConfig
@@ -87,7 +89,7 @@ def predict_conversations(
             for prediction in predictions:
                 prediction.pop("faces", None)
         warnings = [*conversation.remarks, *said]
-        yield build_result(predictions, config, name, conversation.source.name, warnings, license)
+        yield build_result(predictions, config, name, shown(conversation.source.name), warnings, license)
 
 
 def write_conversation(
@@ -106,7 +108,7 @@ def write_conversation(
     with remarks():
         written = write_reports(result, options.output, stem, kinds, recording, conversation.transcript)
         if options.annotate and recording is not None:
-            annotated = options.output / f"{stem}.annotated.mp4"
+            annotated = options.output / f"{short_stem(stem)}.annotated.mp4"
             try:
                 draw(recording, result, annotated)
                 written.append(annotated)

@@ -21,7 +21,7 @@ FORMATS = (
     *("h264", "hevc", "m4v", "mpegvideo", "mjpeg", "gif", "apng"),
 )
 _LIMITS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}
-# A picture has at most so many pixels: four times those of 8K.
+# Pixels of a picture: four times those of 8K.
 MOST_PIXELS = 1 << 27
 # Samples a second of recordings of speech.
 _SAMPLING_RATES = range(1_000, 1_000_000)

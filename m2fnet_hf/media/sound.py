@@ -19,7 +19,7 @@ from .container import seconds
 # Sound this far from where it is due follows a gap: more than rounding, less than the packet that a gap lacks at least
 # (20 ms in Opus, 21 in AAC, 24 in MP3).
 _JITTER = 0.01
-# What a gap leaves out is silent for so many samples at most: ten minutes at 16 kHz.
+# Samples for which what a gap leaves out is silent at most: ten minutes at 16 kHz.
 _LONGEST_SILENCE = 9_600_000
 # The loudest sample of digital silence: half a step of 16 bits.
 _SILENCE = 2**-16

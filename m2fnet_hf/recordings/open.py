@@ -11,6 +11,8 @@ from ..media.clip import Clip
 from ..media.frame_rate import frame_rate
 from ..utils.files import write_whole
 from ..utils.hashes import hash_text
+from ..utils.paths import check_file
+from ..utils.text import shown
 from .cache import Cache
 
 TIMEOUT = 60.0  # seconds without an answer
@@ -52,12 +54,11 @@ def open_source(
         clip, transcript = Clip(recording, audio_track), fetch(source["transcript"], cache)
         trusted = not _is_fetched(transcript, cache)
         return read_transcript(transcript, clip.duration, frame_rate(recording), trusted), recording
-    if not recording.exists():
-        raise FileNotFoundError(f"A recording must be a file, found none at {recording}; check the path.")
+    check_file(recording, "A recording")
     if asr is None:
         raise ValueError(
-            f"{recording.name} needs the words that are said in it, found none; give `transcript` (a file that ends in "
-            f'{", ".join(FORMATS)}) or `asr` (a speech recognition model such as "openai/whisper-small").'
+            f"{shown(recording.name)} needs the words that are said in it, found none; give `transcript` (a file that "
+            f'ends in {", ".join(FORMATS)}) or `asr` (a speech recognition model such as "openai/whisper-small").'
         )
     from .transcribe import transcribe  # it loads the library's models
 
@@ -70,7 +71,10 @@ def fetch(source: str | Path, cache: Cache) -> Path:
     Raises:
         OSError: where a URL cannot be fetched.
     """
-    parts = urlsplit(str(source))
+    try:
+        parts = urlsplit(str(source))
+    except ValueError:  # a name with brackets
+        return Path(source)
     if parts.scheme not in ("http", "https"):
         return Path(source)
     import fsspec

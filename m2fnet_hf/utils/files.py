@@ -39,4 +39,4 @@ def write_json(content: Any, path: str | os.PathLike, concurrent: bool = False, 
     """
     text = json.dumps(content, **{"indent": 2, "ensure_ascii": False, **options})
     with write_whole(path, concurrent) as part:
-        part.write_text(text + "\n", encoding="utf-8", newline="\n")
+        part.write_text(text + "\n", encoding="utf-8", errors="backslashreplace", newline="\n")

@@ -4,7 +4,11 @@ import os
 import stat
 from pathlib import Path
 
+from .hashes import hash_text
 from .text import shown
+
+# Bytes that file systems take, less what temporary files and endings add to a name.
+_LONGEST_STEM = 190
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -47,3 +51,11 @@ def check_file(path: Path, what: str, largest: int | None = None) -> None:
             f"{what} must have at most {largest / 1e6:.0f} MB, more than any talk needs, found "
             f"{found.st_size / 1e6:.0f} MB at {shown(path)}; check that it is one."
         )
+
+
+def short_stem(stem: str) -> str:
+    """The name of a file without its ending, so short that names can be made of it; two long ones stay different."""
+    name = os.fsencode(stem)
+    if len(name) <= _LONGEST_STEM:
+        return stem
+    return f"{name[: _LONGEST_STEM - 9].decode('utf-8', 'ignore')}-{hash_text(stem)[:8]}"

@@ -14,6 +14,7 @@ from ...utils.text import shown
 from ..encoding import read_text
 
 NAMED_AT_MOST = 6
+MOST_UTTERANCES = 100_000  # a day of one each second has less
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Source:
 
     @property
     def stem(self) -> str:
+        """Its name without the ending."""
         return Path(self.name).stem
 
     @cached_property
@@ -61,6 +63,7 @@ class Said:
     Args:
         place: of it in the file, as `cue 3`.
         text: the words, for speakers still with their marks and lines.
+        start, end: in seconds of the recording.
         others: further fields of [`Utterance`].
     """
 
@@ -92,6 +95,7 @@ class Draft:
 
 
 def no_utterance(source: Source, why: str | None = None) -> ValueError:
+    """The error of a file in which nothing is said."""
     because = f": {why}" if why else ""
     kind = source.path.suffix.lower()
     return ValueError(
@@ -104,8 +108,13 @@ def finish(source: Source, draft: Draft) -> tuple[Dialogue, list[str]]:
     """The dialogue, and all that is to be said about it.
 
     Raises:
-        ValueError: where nothing is left.
+        ValueError: where nothing is left, or too much for a conversation.
     """
+    if len(draft.said) > MOST_UTTERANCES:
+        raise ValueError(
+            f"{source.name} must hold one conversation of at most {MOST_UTTERANCES} utterances, found "
+            f"{len(draft.said)}; divide it."
+        )
     utterances: list[Utterance] = []
     unread, before = list(draft.unread), 0
     said = sorted(draft.said, key=lambda one: one.start or 0.0) if draft.is_timed else draft.said
@@ -142,7 +151,7 @@ def _utterance(said: Said, clamp: bool) -> Utterance:
 
 
 def clock(seconds: float) -> str:
-    """`H:MM:SS.mmm`."""
+    """Seconds as `H:MM:SS.mmm`."""
     sign, thousandths = "-" if seconds < 0 else "", round(abs(seconds) * 1000)
     minutes, rest = divmod(thousandths, 60_000)
     return f"{sign}{minutes // 60}:{minutes % 60:02d}:{rest // 1000:02d}.{rest % 1000:03d}"

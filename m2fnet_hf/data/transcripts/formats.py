@@ -1,8 +1,10 @@
 """The formats of transcripts in one table, and the functions that read them."""
 
+import gc
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -109,8 +111,21 @@ def open_transcript(
     path = Path(path)
     source = Source(path, duration, frame_rate, trusted)
     check_file(path, "A transcript", LARGEST)
-    dialogue, remarks = finish(source, _format(source).read(source))
+    with _without_collection():
+        dialogue, remarks = finish(source, _format(source).read(source))
     return Transcript(dialogue, tuple(remarks))
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Without the collection of garbage, which goes through all cues again and again and finds none."""
+    is_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if is_on:
+            gc.enable()
 
 
 def _format(source: Source) -> _Format:

@@ -38,6 +38,7 @@ PLACES = (
     ("results",),
 )
 ROLES = ("text", "speaker", "start", "end", "duration", "label", "id")
+_DIGITS = 300
 # Whisper and its kin write seconds, whatever the numbers look like.
 IN_SECONDS = frozenset({"avg_logprob", "no_speech_prob", "compression_ratio", "scores", "modalities"})
 
@@ -50,11 +51,11 @@ def read_json(source: Source) -> Draft:
     """
     content = _load(source)
     if isinstance(content, dict) and isinstance(content.get("utterances"), str):
-        raise ValueError(f"{source.name}: A dialogue must be a sequence of utterances, found str.")
+        raise ValueError(f"{source.name}: `utterances` must be a list, found a string; see `Utterance` for the form.")
     segments, place = _find_segments(content)
     if segments is None:
-        keys = ", ".join(map(str, content))[:200] if isinstance(content, dict) else ""
-        found = f"an object with {keys or 'no keys'}" if isinstance(content, dict) else type(content).__name__
+        keys = ", ".join(content)[:200] if isinstance(content, dict) else ""
+        found = f"an object with {keys or 'no keys'}" if isinstance(content, dict) else _kind(content)
         raise ValueError(
             f"{source.name} must be a list of utterances, or an object with a list of `utterances` or of Whisper's "
             f"`segments`, found {found}; see `Utterance` for the form."
@@ -67,15 +68,26 @@ def read_json(source: Source) -> Draft:
     return draft
 
 
+def _kind(value: Any) -> str:
+    """What JSON calls a value."""
+    names = {bool: "true or false", str: "a string", list: "a list", dict: "an object", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _parsed(text: str) -> Any:
+    """What JSON says; a number that is longer than any time or key is infinite."""
+    return json.loads(text, parse_int=lambda digits: int(digits) if len(digits) < _DIGITS else math.inf)
+
+
 def _load(source: Source) -> Any:
     try:
-        return json.loads(source.text)
+        return _parsed(source.text)
     except RecursionError:
         raise ValueError(f"{source.name} must be a list of utterances, found lists within lists without end.") from None
     except ValueError as error:
         lines = [line for line in source.text.split("\n") if line.strip()]
         try:
-            rows = [json.loads(line) for line in lines] if len(lines) > 1 else []
+            rows = [_parsed(line) for line in lines] if len(lines) > 1 else []
         except (ValueError, RecursionError):
             rows = []
         if rows:
@@ -145,7 +157,7 @@ def _draft(source: Source, segments: Sequence[Any]) -> Draft:
             fields = _fields(flat)
             text = flat.get(fields["text"][0]) if "text" in fields else None
             if text is not None and not isinstance(text, str):
-                raise ValueError(f"text must be a string, found {type(text).__name__}")
+                raise ValueError(f"text must be a string, found {_kind(text)}")
             if "text" not in fields and not clip:
                 raise ValueError(f"a segment must be an object with a string `text`, found {segment!r:.40}")
             start, end, duration = (_time(flat, fields.get(role)) for role in ("start", "end", "duration"))
