@@ -6,9 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ..dialogue_m2fnet import LATEST
 from ..hub.load import add_model, load_config, load_pipeline
 from ..media.frame_rate import check_frame_rate
 from ..utils.console import remarks, say, show, tell
+from ..utils.paths import check_file
 from ..utils.text import shown
 from .predict_folder import predict_folder
 from .prediction import (
@@ -123,14 +125,28 @@ def _annotate(options: argparse.Namespace) -> None:
 def _read_result(path: Path) -> dict[str, Any]:
     from ..reports.result import recording_of
 
+    check_file(path, "A result")
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
-        result["recording"] = recording_of(result)
-        needed = ("start", "end", "speaker", "text", "label", "score")
-        if not result["labels"] or not all(name in one for one in result["utterances"] for name in needed):
-            raise ValueError(f"an utterance without one of {', '.join(needed)}")
-    except (OSError, ValueError, LookupError, TypeError) as error:
+        recording = recording_of(result)
+        is_whole = all(map(_is_prediction, result["utterances"])) and isinstance(recording, (str, type(None)))
+        is_whole &= all(isinstance(label, str) for label in result["labels"])
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        is_whole = False
+    if not (is_whole and result["utterances"] and result["labels"]):
         raise ValueError(
-            f"{path} must be the JSON file that `m2fnet predict --output` wrote, found {error}; predict again."
-        ) from None
-    return result
+            f"{shown(path)} must be the JSON file that `m2fnet predict --output` wrote, found another kind of file or "
+            "one that lacks something; predict again."
+        )
+    return {**result, "recording": recording}
+
+
+def _is_prediction(one: Any) -> bool:
+    number = (int, float)
+    times = [one["start"], one["end"], one["score"]]
+    words = [one["speaker"], one["text"], one["label"]]
+    return (
+        all(time is None or (isinstance(time, number) and abs(time) <= LATEST) for time in times)
+        and all(text is None or isinstance(text, str) for text in words)
+        and None not in (one["score"], one["label"])
+    )

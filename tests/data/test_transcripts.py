@@ -409,5 +409,5 @@ def test_missing_file(tmp_path: Path) -> None:
 def test_folder(tmp_path: Path) -> None:
     folder = tmp_path / "talk.srt"
     folder.mkdir()
-    with pytest.raises(ValueError, match=r"talk\.srt must be a file that ends in .*, found a folder"):
+    with pytest.raises(ValueError, match=r"A transcript must be a file, found a folder at .*talk\.srt"):
         read_transcript(folder)

@@ -120,9 +120,9 @@ def read_textgrid(source: Source) -> Draft:
     except Exception as error:  # of whatever class pympi lets out
         if isinstance(error, ValueError) and str(error).startswith(source.name):
             raise
-        found = str(error) if isinstance(error, _BrokenError) else "it is damaged"
+        why = str(error) if isinstance(error, _BrokenError) else "it is damaged"
         raise ValueError(
-            f"{source.name} must be a TextGrid that Praat can open, found: {found}; save it with Praat."
+            f"{source.name} must be a TextGrid that Praat can open, found: {why}; save it with Praat."
         ) from None
     tiers = [_Tier(name, None, list(intervals)) for name, is_interval, intervals in found if is_interval]
     points = [name for name, is_interval, _ in found if not is_interval]
