@@ -38,7 +38,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """The files of the repository in place of those of `docs_dir`."""
     shown = [File.generated(config, str(path.relative_to(ROOT)), abs_src_path=str(path)) for path in _repository()]
     made = {f"{REFERENCE}/{name}": text for name, text in _reference().items()} | {"docs/card.md": _card()}
-    return Files([*shown, *(File.generated(config, path, content=text) for path, text in made.items())])
+    theme = [file for file in files if not Path(file.abs_src_path or "/").is_relative_to(config.docs_dir)]
+    return Files([*theme, *shown, *(File.generated(config, path, content=text) for path, text in made.items())])
 
 
 def _repository() -> Iterator[Path]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from conftest import ROOT
 
+ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "m2fnet_hf"
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 ARRAY = re.compile(r"ndarray|Tensor\b")

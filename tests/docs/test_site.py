@@ -9,12 +9,14 @@ import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
-from conftest import ROOT
 
+ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "m2fnet_hf"
 FETCHED = re.compile(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"(?:https?:)?//[^\"]*\"")
+LOCAL = re.compile(r"\b(?:src|href)=\"([^\":#?]+)[\"#?]")
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[\w-]+)?\)")
 # Made when the site is built.
 BUILT = re.compile(r"docs/(reference/\w[\w-]*|card)\.md")
@@ -87,6 +89,18 @@ def test_nothing_is_fetched_from_elsewhere(site: Path) -> None:
     pages = list(site.rglob("*.html"))
     assert len(pages) > 50
     assert [found for page in pages for found in FETCHED.findall(page.read_text(encoding="utf-8"))] == []
+
+
+@pytest.mark.slow
+def test_every_local_address_is_there(site: Path) -> None:
+    """Style sheets, scripts and pictures too, which a check of the Markdown does not see."""
+    absent = set()
+    for page in site.rglob("index.html"):
+        for address in LOCAL.findall(page.read_text(encoding="utf-8")):
+            place = page.parent / unquote(address)
+            if not (place.is_file() or (place / "index.html").is_file()):
+                absent.add(f"{page.relative_to(site)}: {address}")
+    assert not absent
 
 
 @pytest.mark.parametrize("page", MARKDOWN, ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from conftest import ROOT
 
 from m2fnet_hf.cli import _parse
 
+ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 SAMPLE = ROOT / "examples" / "sample_dialogue" / "conversation"
 PAGES = sorted([ROOT / "README.md", *DOCS.rglob("*.md")])
