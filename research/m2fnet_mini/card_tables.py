@@ -1,4 +1,4 @@
-"""The tables of the checkpoint's card and of the project's README, out of `results.json` alone.
+"""The tables of the checkpoint's card and of the documentation, out of `results.json` alone.
 
 A table stands between `<!-- NAME -->` and `<!-- end -->`.
 """

@@ -44,7 +44,7 @@ def main() -> None:
     found = gather(json.loads(options.meld_test.read_text()), options.checkpoint)
     write_json(found, options.checkpoint / "results.json")
     card = options.checkpoint / "README.md"
-    for path in (card, Path(__file__).parents[2] / "README.md"):
+    for path in (card, Path(__file__).parents[2] / "docs" / "results.md"):
         path.write_text(fill(path.read_text(encoding="utf-8"), tables(found)), encoding="utf-8")
 
 
