@@ -40,7 +40,9 @@ def add(commands: Any) -> None:
     add_model(predict)
     predict.add_argument("--output", type=Path, metavar="FOLDER", help="write the predictions there")
     predict.add_argument(
-        "--report", metavar="KIND,...", help="json (default), csv, srt, vtt, eaf (ELAN), png (timeline), html, or all"
+        "--report",
+        metavar="KIND,...",
+        help="json (default), csv, srt, vtt, eaf (ELAN), png (timeline), html, or all of these; parquet",
     )
     predict.add_argument("--annotate", action="store_true", help="also draw the predictions into a copy of it")
     predict.add_argument(

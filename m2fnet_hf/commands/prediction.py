@@ -124,14 +124,14 @@ def draw(recording: Path, result: dict[str, Any], output: Path) -> None:
 
 def report_kinds(options: argparse.Namespace) -> list[str] | Literal["all"]:
     """The kinds of reports that were asked for."""
-    from ..reports.writers import KINDS
+    from ..reports.writers import KNOWN
 
     if options.output is None and (options.report or options.annotate):
         options.parser.error("--report and --annotate need --output FOLDER")
     kinds = (options.report or "json").split(",")
-    unknown = [kind for kind in kinds if kind not in (*KINDS, "all")]
+    unknown = [kind for kind in kinds if kind not in (*KNOWN, "all")]
     if unknown:
-        options.parser.error(f"--report takes {', '.join(KINDS)} or all, found {', '.join(unknown)}")
+        options.parser.error(f"--report takes {', '.join(KNOWN)} or all, found {', '.join(unknown)}")
     return "all" if "all" in kinds else kinds
 
 
