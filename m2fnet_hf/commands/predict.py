@@ -37,6 +37,9 @@ def add(commands: Any) -> None:
         "--transcript", metavar="FILE", help="of the recording: subtitles, csv, text, JSON, ELAN, Praat"
     )
     predict.add_argument("--asr", metavar="NAME", help="speech recognition model, for a recording without transcript")
+    predict.add_argument(
+        "--speakers", metavar="NAME", help="pyannote model that names the speakers where the transcript does not"
+    )
     add_model(predict)
     predict.add_argument("--output", type=Path, metavar="FOLDER", help="write the predictions there")
     predict.add_argument(

@@ -118,7 +118,8 @@ def write_clip(path: Path, samples: np.ndarray, pictures: Sequence[tuple[float, 
             height, width = pictures[0][1].shape[:2]
             video.width, video.height, video.pix_fmt = width - width % 2, height - height % 2, "yuvj420p"
             video.codec_context.time_base = MILLISECOND
-            for time, image in pictures:
+            end = len(samples) / SAMPLING_RATE
+            for time, image in [*pictures, (end, pictures[-1][1])]:  # the last one stays up to the end
                 frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
                 frame = frame.reformat(video.width, video.height, "yuvj420p")
                 frame.pts, frame.time_base = round(time * 1000), MILLISECOND

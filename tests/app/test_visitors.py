@@ -27,6 +27,7 @@ FIELDS = ["start", "end", "speaker", "text"]
 ALERT = re.compile(r'<p class="alert" role="alert">(.*)</p>', re.DOTALL)
 PYTHON = re.compile(r"Traceback|Exception|\bError\b|NoneType|object has no|invalid literal|could not convert")
 GROWTH = 1.05
+PATIENCE = 120  # seconds, on a machine that does other things as well
 
 
 class Answer(NamedTuple):
@@ -55,7 +56,7 @@ class Visitor:
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self.client = gradio_client.Client(address, verbose=False)
+        self.client = gradio_client.Client(address, verbose=False, httpx_kwargs={"timeout": PATIENCE})
 
     def predict(self, rows: Any = (), recording: Path | None = None, transcript: Path | None = None) -> Answer:
         files = [None if path is None else gradio_client.handle_file(path) for path in (recording, transcript)]
@@ -164,7 +165,7 @@ def test_several_files_are_answered_one_by_one(address: str, tmp_path: Path) -> 
         written(tmp_path / "broken.csv", "a,b\n1,2\n"),
         written(tmp_path / "notes.pdf", "%PDF"),
     ]
-    client = gradio_client.Client(address, verbose=False)
+    client = gradio_client.Client(address, verbose=False, httpx_kwargs={"timeout": PATIENCE})
     problem, table, reports = client.predict([gradio_client.handle_file(path) for path in files], api_name="/several")
     assert problem == ""
     rows = dict(re.findall(r'<th scope="row">(.*?)</th><td>(.*?)</td>', table))
