@@ -2,7 +2,7 @@
 
 from typing import Any
 
-_SURPRISE = ("Ann", "You came!"), ("Ben", "I nearly missed the train."), ("Ann", "I can't believe it, after all that!")
+_SURPRISE = ("Ann", "You came!"), ("Ben", "I nearly missed the train."), ("Ann", "What a surprise, after all that!")
 _QUARREL = (
     ("Lea", "Did you eat my sandwich?"),
     ("Tom", "I thought it was left over."),

@@ -102,7 +102,8 @@ class Handlers:
             dialogue, problems = self.with_recording(utterances, recording, track, progress)
         warn(problems)
         yield player(recording), ""
-        shown, emotions, answers = LiveTimeline(self, request), LiveEmotions(self.pipe), {}
+        shown, emotions = LiveTimeline(self, request), LiveEmotions(self.pipe)
+        answers: dict[int, Any] = {}
         for utterance in in_real_time(dialogue):
             with self.turn:
                 answers.update(emotions.add(utterance))
@@ -120,7 +121,7 @@ class Handlers:
         """Who says what: the table's rows, or the transcript that was not read into it, or what is recognised.
 
         Raises:
-            ValueError: where nobody says anything.
+            ValueError: where no words are given.
         """
         if recording is not None:
             check_recording(recording)

@@ -1,6 +1,5 @@
 """Microphone and camera: what is said is predicted while the conversation goes on."""
 
-from threading import Lock
 from typing import Any
 
 import gradio as gr
@@ -26,18 +25,17 @@ class Conversation:
         self.listener = Listener(handlers.pipe, asr=handlers.asr, faces=handlers.faces)
         self.timeline = LiveTimeline(handlers, request)
         self.answers: dict[int, Any] = {}
-        self.chunks = Lock()  # they may come faster than they are heard
 
-    def hear(self, sampling_rate: int, samples: np.ndarray) -> Any:
+    def add_sound(self, sampling_rate: int, samples: np.ndarray) -> Any:
         """The timeline, where something was said."""
-        with self.chunks, self.handlers.turn:
+        with self.handlers.turn:
             if self.listener.heard > LONGEST:
                 raise ValueError(f"A conversation must be no longer than {LONGEST // 60} minutes; start another one.")
-            found = self.listener.hear(samples, sampling_rate)
-            return self._shown(found)
+            return self._shown(self.listener.add_sound(samples, sampling_rate))
 
     def finish(self) -> Any:
-        with self.chunks, self.handlers.turn:
+        """The timeline, where something was being said at the end."""
+        with self.handlers.turn:
             return self._shown(self.listener.finish())
 
     def _shown(self, found: list[tuple[int, Any]]) -> Any:

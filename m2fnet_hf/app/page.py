@@ -103,7 +103,7 @@ def _one(handlers: Handlers) -> None:
         [problem, player, timeline],
         concurrency_limit=LIVE_AT_ONCE,
         show_progress_on=timeline,
-        api_name=False,
+        api_visibility="private",
     )
     stop.click(None, cancels=playing, js=PAUSE)
 
@@ -123,8 +123,8 @@ def _recording() -> tuple[gr.File, gr.Dropdown]:
         camera = gr.Video(label="Camera", sources=["webcam"], include_audio=True, webcam_options=mirror)
         microphone = gr.Audio(label="Microphone", sources=["microphone"], type="filepath")
     for recorder in (camera, microphone):
-        recorder.stop_recording(lambda recorded: recorded, recorder, recording, api_name=False)
-    recording.change(beside(1)(_tracks), recording, [problem, track], api_name=False)
+        recorder.stop_recording(lambda recorded: recorded, recorder, recording, api_visibility="private")
+    recording.change(beside(1)(_tracks), recording, [problem, track], api_visibility="private")
     return recording, track
 
 
@@ -157,7 +157,7 @@ def _transcript(recording: gr.File) -> tuple[gr.File, gr.Dataframe]:
         max_height=300,
         elem_id="table",
     )
-    transcript.change(beside(1)(read_rows), [transcript, recording], [problem, table], api_name=False)
+    transcript.change(beside(1)(read_rows), [transcript, recording], [problem, table], api_visibility="private")
     return transcript, table
 
 
@@ -171,7 +171,7 @@ def _examples(inputs: Inputs) -> None:
 
 
 def _fill(name: str, values: Sequence[Any], fields: list[Any]) -> None:
-    gr.Button(name, size="sm").click(lambda: values, None, fields, api_name=False)
+    gr.Button(name, size="sm").click(lambda: values, None, fields, api_visibility="private")
 
 
 def _several(handlers: Handlers) -> None:
@@ -188,7 +188,7 @@ def _several(handlers: Handlers) -> None:
     folder = gr.UploadButton("Choose a folder", file_count="directory", type="filepath")
     as_paths(files)
     as_paths(folder)
-    folder.upload(lambda chosen: chosen, folder, files, api_name=False)
+    folder.upload(lambda chosen: chosen, folder, files, api_visibility="private")
     button = gr.Button("Predict all", variant="primary")
     problem, table = gr.HTML(), gr.HTML()
     reports = gr.Files(label="Reports", visible=False)
@@ -209,18 +209,18 @@ def _microphone(handlers: Handlers) -> None:
         "camera on, faces are looked for as well."
     )
 
-    def hear(chunk: Any, conversation: Conversation | None, request: gr.Request) -> tuple[Any, Any]:
+    def add_sound(chunk: Any, conversation: Conversation | None, request: gr.Request) -> tuple[Any, Any]:
         if chunk is None:
             return gr.skip(), conversation
         conversation = conversation or Conversation(handlers, request)
-        return conversation.hear(*chunk), conversation
+        return conversation.add_sound(*chunk), conversation
 
     def finish(conversation: Conversation | None) -> tuple[Any, None]:
         return (gr.skip() if conversation is None else conversation.finish()), None
 
-    def see(image: Any, conversation: Conversation | None) -> None:
+    def add_picture(image: Any, conversation: Conversation | None) -> None:
         if image is not None and conversation is not None:
-            conversation.listener.see(image)
+            conversation.listener.add_picture(image)
 
     with gr.Row():
         with gr.Column(min_width=BESIDE):
@@ -231,10 +231,14 @@ def _microphone(handlers: Handlers) -> None:
         with gr.Column(min_width=BESIDE, scale=3):
             problem, timeline = gr.HTML(), gr.HTML(elem_id="heard")
     conversation = gr.State(None)
-    options: dict[str, Any] = {"concurrency_limit": LIVE_AT_ONCE, "show_progress": "hidden", "api_name": False}
+    options: dict[str, Any] = {
+        "concurrency_limit": LIVE_AT_ONCE,
+        "show_progress": "hidden",
+        "api_visibility": "private",
+    }
     outputs = [problem, timeline, conversation]
     microphone.stream(
-        beside(2)(hear), [microphone, conversation], outputs, stream_every=CHUNK, time_limit=LONGEST, **options
+        beside(2)(add_sound), [microphone, conversation], outputs, stream_every=CHUNK, time_limit=LONGEST, **options
     )
     microphone.stop_recording(beside(2)(finish), conversation, outputs, **options)
-    camera.stream(see, [camera, conversation], None, stream_every=CHUNK, time_limit=LONGEST, **options)
+    camera.stream(add_picture, [camera, conversation], None, stream_every=CHUNK, time_limit=LONGEST, **options)

@@ -63,7 +63,7 @@ class Listener:
         """Seconds of sound so far."""
         return self._splitter.heard
 
-    def see(self, image: np.ndarray) -> None:
+    def add_picture(self, image: np.ndarray) -> None:
         """A picture of the speaker, as of now.
 
         Args:
@@ -71,7 +71,7 @@ class Listener:
         """
         self._pictures.append((self.heard, image))
 
-    def hear(self, samples: np.ndarray, sampling_rate: int) -> list[tuple[int, EmotionPrediction]]:
+    def add_sound(self, samples: np.ndarray, sampling_rate: int) -> list[tuple[int, EmotionPrediction]]:
         """Position and prediction of what was said up to the end of the next sound.
 
         Args:

@@ -114,8 +114,8 @@ def test_a_causal_model_answers_once_for_each_utterance(talk: tuple[np.ndarray, 
     samples, times = talk
     listener, found = Listener(build(), faces="none"), []
     for start in range(0, len(samples), RATE):
-        listener.see(np.full((48, 64, 3), 128, np.uint8))
-        found += listener.hear(samples[start : start + RATE], RATE)
+        listener.add_picture(np.full((48, 64, 3), 128, np.uint8))
+        found += listener.add_sound(samples[start : start + RATE], RATE)
     found += listener.finish()
     assert [position for position, _ in found] == [0, 1, 2]
     for (_, prediction), (start, _) in zip(found, times, strict=True):
@@ -127,7 +127,7 @@ def test_a_causal_model_answers_once_for_each_utterance(talk: tuple[np.ndarray, 
 
 def test_words_come_from_speech_recognition(talk: tuple[np.ndarray, list[tuple[float, float]]]) -> None:
     listener = Listener(build(causal=False), asr=lambda sound: {"text": f" {len(sound['raw']) / 16_000:.0f} seconds "})
-    predictions = dict(listener.hear(talk[0], RATE))
+    predictions = dict(listener.add_sound(talk[0], RATE))
     assert sorted(predictions) == [0, 1, 2]
     assert predictions[0]["text"] == "3 seconds"
     assert predictions[0]["modalities"] == ["text", "audio"]
