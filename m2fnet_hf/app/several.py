@@ -43,8 +43,8 @@ class SeveralHandler:
         reports.mkdir()
         rows = [self._row(pair, reports, progress) for pair in pairs]
         rows += [(name, "not used") for name in left_out]
-        archive = shutil.make_archive(str(reports), "zip", reports) if any(reports.iterdir()) else None
-        return _table(rows), gr.Files(archive, visible=archive is not None)
+        archives = [shutil.make_archive(str(reports), "zip", reports)] if any(reports.iterdir()) else []
+        return _table(rows), gr.Files(archives, visible=bool(archives))
 
     def _row(self, pair: Pair, folder: Path, progress: gr.Progress) -> tuple[str, str]:
         """Its name, and its emotions or why there are none."""

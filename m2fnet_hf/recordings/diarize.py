@@ -1,6 +1,5 @@
 """Who speaks when in a recording, by pyannote.audio, and from that the speakers of utterances that have none."""
 
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,8 +55,9 @@ def name_speakers(dialogue: Dialogue, turns: Iterable[Turn]) -> Dialogue:
 def _named(utterance: Utterance, turns: Iterable[Turn]) -> Utterance:
     if utterance.speaker is not None or utterance.start is None or utterance.end is None:
         return utterance
-    shared: Counter[str] = Counter()
+    shared: dict[str, float] = {}
     for turn in turns:
-        shared[turn.speaker] += max(0.0, min(turn.end, utterance.end) - max(turn.start, utterance.start))
-    speaker, seconds = max(shared.items(), key=lambda item: item[1], default=(None, 0.0))
-    return utterance.replace(speaker=speaker) if seconds > 0 else utterance
+        seconds = max(0.0, min(turn.end, utterance.end) - max(turn.start, utterance.start))
+        shared[turn.speaker] = shared.get(turn.speaker, 0.0) + seconds
+    speaker = max(shared, key=shared.__getitem__, default=None)
+    return utterance.replace(speaker=speaker) if speaker is not None and shared[speaker] > 0 else utterance

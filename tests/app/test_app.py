@@ -44,7 +44,7 @@ def address(serve: Callable[..., str]) -> str:
 def wait_for(condition: Callable[[], Any], seconds: float = 30) -> Any:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        with suppress(exceptions.StaleElementReferenceException):  # Gradio draws its parts anew at any time
+        with suppress(exceptions.StaleElementReferenceException, exceptions.ElementClickInterceptedException):
             if found := condition():
                 return found
         time.sleep(0.05)
@@ -176,7 +176,8 @@ def test_after_a_mistake_the_app_goes_on(visitor: Visitor, tmp_path: Path) -> No
 def test_an_example_is_predicted_and_its_table_corrected(visitor: Visitor) -> None:
     visitor.click("A surprise")
     wait_for(lambda: "You came!" in visitor.text())
-    cell = next(cell for cell in visitor.all("#table td") if "You came!" in cell.text)
+    cells = "#table td, #table [role=gridcell]"
+    (cell,) = wait_for(lambda: [cell for cell in visitor.all(cells) if "You came!" in cell.text])
     chains.ActionChains(visitor.browser).double_click(cell).perform()
     (editor,) = visitor.wait_for("#table td textarea, #table td input:not([type=checkbox])")
     editor.send_keys(" Never!\n")

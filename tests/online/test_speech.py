@@ -13,7 +13,7 @@ import tiny
 import torch
 from transformers import pipeline
 
-from m2fnet_hf import M2FNetForEmotionClassification, MultimodalEmotionPipeline
+from m2fnet_hf import Faces, M2FNetForEmotionClassification, MultimodalEmotionPipeline
 from m2fnet_hf.media.clip import Clip, Frame
 from m2fnet_hf.online.listener import Listener, write_clip
 from m2fnet_hf.registration import TASK
@@ -123,6 +123,34 @@ def test_a_causal_model_answers_once_for_each_utterance(talk: tuple[np.ndarray, 
         assert prediction["modalities"] == ["audio"]
         assert prediction["missing"]["text"] == "no words were recognised"
     assert listener.take_problems() == []
+
+
+class Bright:
+    """A backend that finds one face in each picture, whose Action Units are the picture's brightness."""
+
+    settings = {"name": "bright"}
+    action_units = tuple(f"AU{number:02d}" for number in range(1, 1 + tiny.ACTION_UNITS))
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def detect(self, frames: list[Frame]) -> list[Faces]:
+        self.times += [frame.time for frame in frames]
+        box, score = np.array([[8.0, 8, 24, 24]]), np.ones(1)
+        shades = [np.full((1, tiny.ACTION_UNITS), frame.image.mean() / 255) for frame in frames]
+        return [Faces(box, score, action_units=shade) for shade in shades]
+
+
+def test_faces_are_found_in_the_pictures_of_an_utterance(talk: tuple[np.ndarray, list[tuple[float, float]]]) -> None:
+    backend = Bright()
+    listener = Listener(build(), faces=backend)
+    found = []
+    for start in range(0, 5 * RATE, RATE // 2):
+        listener.add_picture(np.full((48, 64, 3), 128, np.uint8))
+        found += listener.add_sound(talk[0][start : start + RATE // 2], RATE)
+    (prediction,) = (prediction for _, prediction in found)
+    assert prediction["modalities"] == ["audio", "visual"]
+    assert len(backend.times) == pytest.approx(2 * (prediction["end"] - prediction["start"]), abs=1)
 
 
 def test_words_come_from_speech_recognition(talk: tuple[np.ndarray, list[tuple[float, float]]]) -> None:
