@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
+from ..data.transcripts import FORMATS
+from ..recordings.pairs import RECORDINGS
 from ..reports.console_tables import reads_only
 from .examples import DIALOGUES
 from .handlers import Handlers, read_rows
@@ -21,12 +23,11 @@ from .uploads import (
     UploadsOnly,
     as_paths,
     check_recording,
-    recording_types,
     sound_tracks,
-    transcript_types,
 )
 
 SAMPLE = Path(__file__).with_name("sample")
+RECORDING_TYPES, TRANSCRIPT_TYPES = ["video", "audio", *RECORDINGS], list(FORMATS)
 HOUR = 3600  # seconds
 WAITING = 100  # events; more are told that the page is busy
 ONE_AT_A_TIME = "model"
@@ -111,7 +112,7 @@ def _one(handlers: Handlers) -> None:
 def _recording() -> tuple[gr.File, gr.Dropdown]:
     recording = gr.File(
         label=f"Video or sound, up to {LARGEST_RECORDING} MB and {LONGEST_RECORDING} hours",
-        file_types=recording_types(),
+        file_types=RECORDING_TYPES,
         height=140,
         elem_id="recording",
     )
@@ -140,7 +141,7 @@ def _tracks(recording: str | None) -> gr.Dropdown:
 def _transcript(recording: gr.File) -> tuple[gr.File, gr.Dataframe]:
     transcript = gr.File(
         label=f"Transcript: subtitles, csv, text, JSON, ELAN, Praat, up to {LARGEST_TRANSCRIPT} MB",
-        file_types=transcript_types(),
+        file_types=TRANSCRIPT_TYPES,
         height=140,
         elem_id="transcript",
     )
@@ -182,7 +183,7 @@ def _several(handlers: Handlers) -> None:
     files = gr.File(
         label="Recordings and transcripts",
         file_count="multiple",
-        file_types=[*recording_types(), *transcript_types()],
+        file_types=[*RECORDING_TYPES, *TRANSCRIPT_TYPES],
         elem_id="several",
     )
     folder = gr.UploadButton("Choose a folder", file_count="directory", type="filepath")

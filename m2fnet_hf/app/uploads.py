@@ -10,12 +10,11 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 from gradio_client.utils import is_file_obj_with_meta, traverse
 
-from ..data.transcripts import FORMATS, open_transcript
+from ..data.transcripts import open_transcript
 from ..dialogue_m2fnet import Dialogue
 from ..media.clip import Clip
 from ..media.container import audio_tracks, open_container
 from ..media.frame_rate import frame_rate
-from ..recordings.pairs import RECORDINGS
 from .rows import MOST_UTTERANCES
 
 LARGEST_RECORDING = 512  # MB
@@ -45,14 +44,6 @@ def as_paths(field: Field) -> Field:
 
     field.preprocess = preprocess  # type: ignore[method-assign]
     return field
-
-
-def recording_types() -> list[str]:
-    return ["video", "audio", *RECORDINGS]
-
-
-def transcript_types() -> list[str]:
-    return list(FORMATS)
 
 
 def check_recording(path: str) -> Clip:

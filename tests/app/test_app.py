@@ -37,8 +37,13 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., st
 
 
 @pytest.fixture(scope="module")
-def address(serve: Callable[..., str]) -> str:
-    return serve("meld-mini")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def address(serve: Callable[..., str], results: Path) -> str:
+    return serve("meld-mini", results=results)
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 30) -> Any:
@@ -119,7 +124,9 @@ def test_a_video_is_predicted_played_and_downloaded(visitor: Visitor) -> None:
         assert response.read().decode().count("\n") == 11
 
 
-def test_words_alone_are_enough(visitor: Visitor, tmp_path: Path) -> None:
+def test_words_alone_are_enough_and_nothing_is_left_of_who_left(
+    visitor: Visitor, results: Path, tmp_path: Path
+) -> None:
     path = tmp_path / "talk.csv"
     path.write_text("speaker,text\nAnn,You came!\nBen,Never again.\n")
     visitor.give("transcript", path)
@@ -127,6 +134,9 @@ def test_words_alone_are_enough(visitor: Visitor, tmp_path: Path) -> None:
     visitor.click("Predict")
     visitor.in_frame()
     assert [cell.text for cell in visitor.wait_for(".said")] == ["You came!", "Never again."]
+    assert any(results.iterdir())
+    visitor.browser.get("about:blank")
+    wait_for(lambda: not any(results.iterdir()))
 
 
 def claims_two_gigabytes(path: Path) -> None:
