@@ -29,7 +29,7 @@ from .rows import from_rows, to_rows
 from .uploads import check_recording, open_upload
 
 LATEST = 'onload="this.contentWindow.scrollTo(0, this.contentDocument.body.scrollHeight)"'
-KEPT = 4 * 3600  # seconds that results are kept of visitors who did not close the page
+KEPT = 3600  # seconds that results are kept of visitors who did not close the page
 
 
 class Handlers:

@@ -52,7 +52,7 @@ class Inputs(NamedTuple):
 def build_page(handlers: Handlers) -> gr.Blocks:
     """The page, ready to launch."""
     title = "The emotions of a conversation"
-    with UploadsOnly(title=title, analytics_enabled=False, fill_width=True, delete_cache=(HOUR, 4 * HOUR)) as page:
+    with UploadsOnly(title=title, analytics_enabled=False, fill_width=True, delete_cache=(HOUR // 6, HOUR)) as page:
         gr.Markdown(
             f"# {title}\nGive a recording and who says what in it, or the words alone. Model: {handlers.model}"
             f"{f' (licence: {handlers.license})' if handlers.license else ''}."

@@ -7,6 +7,8 @@ from .handlers import Handlers
 from .page import CSS, THEME, build_page
 from .uploads import LARGEST_RECORDING
 
+MOST_SESSIONS = 100  # Gradio keeps those of visitors who left, too, and each takes memory
+
 
 def load(model: str | None, folder: str, asr: str | None = None, faces: str | None = None) -> Handlers:
     """The handlers with their models.
@@ -32,8 +34,9 @@ def serve(handlers: Handlers, **options: Any) -> Any:
         max_file_size=f"{LARGEST_RECORDING}mb",
         theme=THEME,
         css=CSS,
-        footer_links=["settings"],
+        footer_links=[],
         run_history=False,  # the next one at this browser need not know
+        state_session_capacity=MOST_SESSIONS,
         ssr_mode=False,
         **options,
     )
