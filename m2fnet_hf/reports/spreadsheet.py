@@ -5,20 +5,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..data.delimited import as_words
+
 COLUMNS = ("start", "end", "speaker", "text", "label", "score")
 
 
 def write_csv(result: Mapping[str, Any], path: Path) -> None:
     """Times in seconds, the label and its probability, each emotion's probability, what was read and what was missing.
 
-    Cells are empty where nothing is known.
+    Cells are empty where nothing is known. What a spreadsheet would compute has an apostrophe before it, which our
+    readers take away.
     """
     labels = result["labels"]
     # Excel takes a file for UTF-8 only by its byte order mark.
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(columns(labels))
-        writer.writerows(row(utterance, labels) for utterance in result["utterances"])
+        writer.writerow(map(as_words, columns(labels)))
+        writer.writerows(map(as_words, row(utterance, labels)) for utterance in result["utterances"])
 
 
 def columns(labels: Sequence[str]) -> list[str]:
