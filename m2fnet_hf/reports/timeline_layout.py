@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from heapq import heappop, heappush
 from itertools import chain, count
 from typing import Any, NamedTuple
 
@@ -94,12 +95,15 @@ def milliseconds(utterance: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def free_lanes(spans: Sequence[tuple[float, float]]) -> list[int]:
-    """The lane of each span, sorted by start, so that none overlaps another in its lane."""
-    ends: list[float] = []
+    """The lane of each span, sorted by start: the first in which it overlaps no other."""
+    busy: list[tuple[float, int]] = []  # until when, and the lane
+    free: list[int] = []
     lanes = []
     for start, end in spans:
-        lane = next((lane for lane, busy_until in enumerate(ends) if busy_until <= start), len(ends))
-        ends[lane : lane + 1] = [end]
+        while busy and busy[0][0] <= start:
+            heappush(free, heappop(busy)[1])
+        lane = heappop(free) if free else len(busy)
+        heappush(busy, (end, lane))
         lanes.append(lane)
     return lanes
 
