@@ -21,7 +21,8 @@ if find_spec("torch") is not None:
 ROOT = Path(__file__).parent.parent
 BROWSER_FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required"
+    "--disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required "
+    "--force-prefers-reduced-motion"
 )
 
 
