@@ -23,19 +23,41 @@ def fonts_for(texts: Iterable[str]) -> Iterator[None]:
     Warns:
         UserWarning: once, naming the scripts that no installed font has.
     """
-    letters = {letter for text in texts for letter in text if unicodedata.category(letter)[0] not in _INVISIBLE}
-    families, missing = _families(frozenset(letters))
-    if missing:
-        scripts = {_script(letter): letter for letter in sorted(missing, reverse=True)}
-        named = ", ".join(f"{script} ({letter})" for script, letter in sorted(scripts.items()))
-        warnings.warn(
-            f"No installed font has the letters of {named}, which are boxes in the picture; install one that has them, "
-            "such as those of Noto.",
-            stacklevel=4,
-        )
+    families, missing = _families(_visible("".join(texts)))
+    _warn_of(missing)
     with matplotlib.rc_context({"font.family": families}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph .* missing")
         yield
+
+
+def warn_of_missing(texts: Iterable[str]) -> None:
+    """Name the scripts that no installed font has, in a UserWarning."""
+    _warn_of(_families(_visible("".join(texts)))[1])
+
+
+def fullest_font(text: str, first: str) -> tuple[str, int]:
+    """The file of a font and its number there: `first`, which is a file, or else the one with most of the letters."""
+    letters = _visible(text)
+    if letters <= _letters(first, 0):
+        return first, 0
+    files = [(first, 0), *((entry.fname, entry.index) for entry in _further())]
+    return max(files, key=lambda file: len(letters & _letters(*file)))
+
+
+def _visible(text: str) -> frozenset[str]:
+    return frozenset(letter for letter in set(text) if unicodedata.category(letter)[0] not in _INVISIBLE)
+
+
+def _warn_of(missing: set[str]) -> None:
+    if not missing:
+        return
+    scripts = {_script(letter): letter for letter in sorted(missing, reverse=True)}
+    named = ", ".join(f"{script} ({letter})" for script, letter in sorted(scripts.items()))
+    warnings.warn(
+        f"No installed font has the letters of {named}, which are boxes in the picture; install one that has them, "
+        "such as those of Noto.",
+        stacklevel=4,
+    )
 
 
 def _families(letters: frozenset[str]) -> tuple[list[str], set[str]]:

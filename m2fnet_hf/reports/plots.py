@@ -13,6 +13,8 @@ try:
     from matplotlib.axes import Axes
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
+
+    from .fonts import fonts_for
 except ImportError as error:
     raise ImportError(f"Figures need {error.name}: pip install 'm2fnet-hf[reports]'") from None
 
@@ -33,8 +35,19 @@ def write_plots(results: Mapping[str, Any], folder: Path) -> list[Path]:
 
     Returns:
         The files.
+
+    Warns:
+        UserWarning: where no installed font has some of the letters.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    with fonts_for([*results.get("support", ()), *results.get("tables", ())]):
+        figures = _draw(results)
+        for name, figure in figures.items():
+            figure.savefig(folder / f"{name}.png")
+    return [folder / f"{name}.png" for name in figures]
+
+
+def _draw(results: Mapping[str, Any]) -> dict[str, Figure]:
     figures = {}
     if "confusion" in results:
         figures["confusion"] = draw_confusion(results["confusion"], list(results["support"]))
@@ -45,9 +58,7 @@ def write_plots(results: Mapping[str, Any], folder: Path) -> list[Path]:
         figures["calibration"] = draw_reliability({"Before": results["before"], after: results["after"]})
     if "tables" in results:
         figures["ablation"] = draw_ablation(ablation_rows(results["tables"]))
-    for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png")
-    return [folder / f"{name}.png" for name in figures]
+    return figures
 
 
 def draw_confusion(confusion: Sequence[Sequence[int]], names: Sequence[str]) -> Figure:

@@ -155,16 +155,15 @@ def _in_two_lines(name: str) -> str:
 
 
 def _draw_title(figure: Figure, axis: Axes, source: str, heading: str) -> Text:
-    axis.set_title(
-        "\n".join(wrapped(heading, 150)), loc="left", color=QUIET, fontsize=FONT_SIZE + 1, parse_math=False
-    )
+    axis.set_title("\n".join(wrapped(heading, 150)), loc="left", color=QUIET, fontsize=FONT_SIZE + 1, parse_math=False)
     style: dict[str, Any] = {"color": INK, "fontsize": 12, "fontweight": "bold", "parse_math": False}
     return figure.suptitle("\n".join(wrapped(source, 90)), ha="left", **style)
 
 
 def _draw_legend(figure: Figure, picture: _Picture) -> None:
     emotions = [
-        Patch(color=color, label=one_line(f"{label} ({picture.short[label]})")) for label, color in picture.colors.items()
+        Patch(color=color, label=one_line(f"{label} ({picture.short[label]})"))
+        for label, color in picture.colors.items()
     ]
     widest = max((text_width(patch.get_label()) for patch in emotions), default=1)
     columns = max(1, min(8, len(emotions), 150 // (widest + 6)))

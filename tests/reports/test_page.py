@@ -114,9 +114,7 @@ def test_the_filter_hides_other_emotions(watching: Any) -> None:
         rows = watching.find_elements("css selector", ".section tbody tr")
         return [row.get_attribute("data-label") for row in rows if row.is_displayed()]
 
-    chips = {
-        chip.get_attribute("data-label"): chip for chip in watching.find_elements("css selector", ".chips button")
-    }
+    chips = {chip.get_attribute("data-label"): chip for chip in watching.find_elements("css selector", ".chips button")}
     assert set(chips) == {"joy", "anger", "neutral"}
     chips["anger"].click()
     assert shown() == ["anger", "anger"]

@@ -20,7 +20,20 @@ MACHADO = {
 }
 
 
-TWELVE = ["angry", "bored", "calm", "curious", "excited", "frustrated", "happy", "neutral", "proud", "sad", "shy", "tired"]
+TWELVE = [
+    "angry",
+    "bored",
+    "calm",
+    "curious",
+    "excited",
+    "frustrated",
+    "happy",
+    "neutral",
+    "proud",
+    "sad",
+    "shy",
+    "tired",
+]
 
 
 @pytest.mark.parametrize("cones", MACHADO)
