@@ -2,7 +2,6 @@
 
 import tempfile
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from m2fnet_hf.reports.writers import write_reports
