@@ -12,7 +12,7 @@ from matplotlib.ft2font import FaceFlags, FT2Font
 
 FIRST = "DejaVu Sans"  # which matplotlib brings along
 _LAST_RESORT = "Last Resort"  # has a box for every letter there is
-_INVISIBLE = ("C", "Z", "M")  # Unicode's categories of controls, spaces and marks
+_INVISIBLE = ("Cc", "Cf", "Cs", "Zs", "Zl", "Zp", "Mn", "Mc", "Me")  # Unicode's controls, spaces and marks
 _SCRIPTS = {"CJK": "Chinese", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean"}
 
 
@@ -45,7 +45,7 @@ def fullest_font(text: str, first: str) -> tuple[str, int]:
 
 
 def _visible(text: str) -> frozenset[str]:
-    return frozenset(letter for letter in set(text) if unicodedata.category(letter)[0] not in _INVISIBLE)
+    return frozenset(letter for letter in set(text) if unicodedata.category(letter) not in _INVISIBLE)
 
 
 def _warn_of(missing: set[str]) -> None:

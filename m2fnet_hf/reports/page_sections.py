@@ -49,7 +49,7 @@ def _section(utterances: Sequence[Mapping[str, Any]], first: int, short: Mapping
         [_row(first + n, utterance) for n, utterance in enumerate(utterances)],
         layout.rows,
         [
-            _bar(bar, tops[bar.row] + bar.lane, first, utterances[bar.index], layout, width, short)
+            _bar(bar, tops[bar.row] + bar.lane, first, utterances[bar.number], layout, width, short)
             for bar in sorted(layout.bars, key=lambda bar: bar.left)
         ],
         [(_percent(tick, layout), layout.mark(tick)) for tick in ticks],
@@ -83,11 +83,11 @@ def _bar(
     """A bar's place, across in per cent and down in lanes."""
     left = _percent(bar.left, layout)
     share = _percent(bar.right, layout) - left
-    place, label = _place(first + bar.index, utterance), utterance["label"]
+    place, label = _place(first + bar.number, utterance), utterance["label"]
     said = f": {utterance['text']}" if utterance["text"] else ""
     room = (share * width / 100 - BAR_EDGES) // LETTER
     return {
-        "index": first + bar.index,
+        "index": first + bar.number,
         "utterance": utterance,
         "title": f"{place} {speaker_name(utterance)}, {emotion(utterance)}{said}",
         "word": label if text_width(one_line(label)) <= room else short[label],

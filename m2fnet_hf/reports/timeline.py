@@ -98,7 +98,7 @@ def _compose(utterances: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> 
             break
         strips = fitting
     tops = [sum(lanes[:row]) for row in range(len(lanes))]
-    bars = [(bar, utterances[bar.index]) for bar in layout.bars if bar.lane < MOST_LANES]
+    bars = [(bar, utterances[bar.number]) for bar in layout.bars if bar.lane < MOST_LANES]
     present = {utterance["label"] for utterance in utterances}
     colors = {label: color for label, color in palette(labels).items() if label in present}
     return _Picture(layout, list(layout.rows), tops, max(1, sum(lanes)), bars, colors, abbreviations(labels)), strips
@@ -161,11 +161,9 @@ def _draw_title(figure: Figure, axis: Axes, source: str, heading: str) -> Text:
 
 
 def _draw_legend(figure: Figure, picture: _Picture) -> None:
-    emotions = [
-        Patch(color=color, label=one_line(f"{label} ({picture.short[label]})"))
-        for label, color in picture.colors.items()
-    ]
-    widest = max((text_width(patch.get_label()) for patch in emotions), default=1)
+    names = {label: one_line(f"{label} ({picture.short[label]})") for label in picture.colors}
+    emotions = [Patch(color=color, label=names[label]) for label, color in picture.colors.items()]
+    widest = max(map(text_width, names.values()), default=1)
     columns = max(1, min(8, len(emotions), 150 // (widest + 6)))
     legend = figure.legend(
         handles=emotions, loc="outside lower left", ncols=columns, frameon=False, fontsize=FONT_SIZE + 1,
@@ -188,13 +186,22 @@ def _draw_bars(axis: Axes, picture: _Picture, bars: Sequence[tuple[Bar, Mapping[
         outlines.append(_box(left, right, top + WORDS_END, top + BAR_END))
         fills.append(_box(left, right, top + BAR_END - full * utterance["score"], top + BAR_END))
         colors.append(picture.colors[utterance["label"]])
-        words = _fitting_words(utterance, picture.short[utterance["label"]], points * (right - left))
-        room = Rectangle((left, top), right - left, WORDS_END, transform=axis.transData)
-        style: dict[str, Any] = {"color": INK, "fontsize": FONT_SIZE, "va": "center", "parse_math": False}
-        axis.text(left, top + WORDS_END / 2, words, **style).set_clip_path(room)
+        if right - left >= (bar.right - bar.left) / 2:  # else the word is in the other strip
+            words = _fitting_words(utterance, picture.short[utterance["label"]], points * (right - left))
+            _write(axis, words, left, right, top, points)
     axis.add_collection(PolyCollection(fills, facecolors=colors, linewidths=0, zorder=2), autolim=False)
     outline = PolyCollection(outlines, facecolors="none", edgecolors=colors, linewidths=0.7, zorder=3)
     axis.add_collection(outline, autolim=False)
+
+
+def _write(axis: Axes, words: str, left: float, right: float, top: float, points: float) -> None:
+    """Words over a bar; those of a short one at the end of a strip end with it."""
+    style: dict[str, Any] = {"color": INK, "fontsize": FONT_SIZE, "va": "center", "parse_math": False}
+    if right == axis.get_xlim()[1] and text_width(words) * COLUMN > points * (right - left):
+        axis.text(right, top + WORDS_END / 2, words, ha="right", **style)
+        return
+    room = Rectangle((left, top), right - left, WORDS_END, transform=axis.transData)
+    axis.text(left, top + WORDS_END / 2, words, clip_on=True, **style).set_clip_path(room)
 
 
 def _box(left: float, right: float, top: float, bottom: float) -> list[tuple[float, float]]:

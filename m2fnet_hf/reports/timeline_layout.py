@@ -13,12 +13,12 @@ TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 
 
 class Bar(NamedTuple):
-    """An utterance (its place in the list) in a row, from `left` to `right`: seconds, or numbers of utterances.
+    """An utterance (its number, from 0) in a row, from `left` to `right`: seconds, or numbers of utterances.
 
     Those of one row that overlap are in different lanes of it.
     """
 
-    index: int
+    number: int
     row: int
     left: float
     right: float

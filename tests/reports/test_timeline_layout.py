@@ -10,7 +10,7 @@ def test_what_overlaps_is_in_lanes_of_its_speakers_row() -> None:
     spans = [(0, 4, "ANN"), (1, 2, "ANN"), (2, 3, "ANN"), (5, 6, "ANN"), (1, 5, "BEN")]
     layout = lay_out([utterance(start=s, end=e, speaker=name) for s, e, name in spans], shortest=0.01)
     assert layout.rows == {"ANN": 2, "BEN": 1}
-    places = {bar.index: (bar.row, bar.lane) for bar in layout.bars}
+    places = {bar.number: (bar.row, bar.lane) for bar in layout.bars}
     assert places == {0: (0, 0), 1: (0, 1), 2: (0, 1), 3: (0, 0), 4: (1, 0)}
 
 
@@ -28,7 +28,7 @@ def test_without_times_utterances_stand_in_order() -> None:
     layout = lay_out([utterance(start=None, end=None, speaker=name) for name in ("ANN", None, "ANN")], shortest=0.01)
     assert not layout.timed
     assert list(layout.rows) == ["ANN", "unknown"]
-    assert sorted((bar.index, round((bar.left + bar.right) / 2)) for bar in layout.bars) == [(0, 1), (1, 2), (2, 3)]
+    assert sorted((bar.number, round((bar.left + bar.right) / 2)) for bar in layout.bars) == [(0, 1), (1, 2), (2, 3)]
     assert layout.ticks(layout.first, layout.last, most=8) == [1, 2, 3]
     assert layout.mark(2) == "2"
 
