@@ -16,7 +16,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from .console_tables import UNREAD
-from .formatting import one_line, speaker_name
+from .formatting import MARK, one_line, speaker_name
 from .page_sections import sections
 from .palette import palette
 from .result import summary
@@ -41,6 +41,7 @@ def write_page(result: Mapping[str, Any], path: Path, recording: Path | None = N
     counts = Counter(utterance["label"] for utterance in utterances)
     script = "\n".join(_part(name) for name in _SCRIPTS)
     page = _template().render(
+        mark=MARK,
         result=result,
         summary=list(summary(result)),
         utterances=utterances,

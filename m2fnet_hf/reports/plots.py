@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..utils.files import write_whole
 from .console_tables import describe_change
+from .formatting import MARK
 from .palette import MELD_COLORS, blend, palette, text_color
 
 try:
@@ -39,12 +41,12 @@ def write_plots(results: Mapping[str, Any], folder: Path) -> list[Path]:
     Warns:
         UserWarning: where no installed font has some of the letters.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     with fonts_for([*results.get("support", ()), *results.get("tables", ())]):
-        figures = _draw(results)
-        for name, figure in figures.items():
-            figure.savefig(folder / f"{name}.png")
-    return [folder / f"{name}.png" for name in figures]
+        written = {folder / f"{name}.png": figure for name, figure in _draw(results).items()}
+        for path, figure in written.items():
+            with write_whole(path) as part:
+                figure.savefig(part, format="png", metadata={"Software": MARK})
+    return list(written)
 
 
 def _draw(results: Mapping[str, Any]) -> dict[str, Figure]:

@@ -13,7 +13,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.text import Text
 
 from .fonts import fonts_for
-from .formatting import abbreviations, emotion, one_line, shortened, speaker_name, text_width, wrapped
+from .formatting import MARK, abbreviations, emotion, one_line, shortened, speaker_name, text_width, wrapped
 from .palette import palette
 from .timeline_layout import Bar, Layout, lay_out
 
@@ -29,6 +29,12 @@ COLUMN = 0.6 * FONT_SIZE  # points of a letter
 SHORTEST = 2.5 * COLUMN / (72 * 0.8 * WIDTH)  # of a strip: a bar has its abbreviation at least
 # Of a lane's height, from its top: the words, then the bar, which is filled to the probability.
 WORDS_END, BAR_END = 0.42, 0.92
+# Of files of each format, and without the date that they would have.
+METADATA: dict[str, dict[str, str | None]] = {
+    "png": {"Software": MARK},
+    "svg": {"Creator": MARK, "Date": None},
+    "pdf": {"Creator": MARK, "CreationDate": None},
+}
 INK, QUIET, LINE, BAND = "#1F2328", "#59636E", "#D8DEE4", "#F6F8FA"
 
 
@@ -79,7 +85,7 @@ def write_timeline(result: Mapping[str, Any], path: Path, format: str | None = N
         title.set_x(axes[0].get_position().x0)
         for axis, of_strip in zip(axes, _by_strip(picture, bounds), strict=True):
             _draw_bars(axis, picture, of_strip)
-        figure.savefig(path, format=format)
+        figure.savefig(path, format=format, metadata=METADATA.get(format or path.suffix.removeprefix(".")))
 
 
 def _most_frequent_speakers(utterances: Sequence[Mapping[str, Any]]) -> set[str]:
