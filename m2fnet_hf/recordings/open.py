@@ -73,7 +73,9 @@ def fetch(source: str | Path, cache: Cache) -> Path:
         parts = urlsplit(str(source))
     except ValueError:  # a bracket that is not closed
         if str(source).startswith(("http://", "https://")):
-            raise ValueError("An address must look like https://host/file, found one without a host; check it.") from None
+            raise ValueError(
+                "An address must look like https://host/file, found one without a host; check it."
+            ) from None
         return Path(source)
     if parts.scheme not in ("http", "https"):
         return Path(source)
