@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from ..dialogue_m2fnet import Dialogue
 from ..hub.load import model_license, model_name
 from ..utils.console import progress, remarks, say
+from ..utils.paths import short_stem
+from ..utils.text import shown
 from .outputs import check_outputs
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ def predict_conversations(
             for prediction in predictions:
                 prediction.pop("faces", None)
         warnings = [*conversation.remarks, *said]
-        yield build_result(predictions, config, name, conversation.source.name, warnings, license)
+        yield build_result(predictions, config, name, shown(conversation.source.name), warnings, license)
 
 
 def write_conversation(
@@ -109,7 +111,7 @@ def write_conversation(
     with remarks():
         written = write_reports(result, options.output, stem, kinds, recording, conversation.transcript)
         if options.annotate and recording is not None:
-            annotated = options.output / ANNOTATED.format(stem)
+            annotated = options.output / ANNOTATED.format(short_stem(stem))
             try:
                 draw(recording, result, annotated)
                 written.append(annotated)
@@ -127,7 +129,7 @@ def check_results(
     named = {"source": conversation.source.name}
     outputs = {options.output / report_name(named, stem, kind): kind for kind in (KINDS if kinds == "all" else kinds)}
     if options.annotate:
-        outputs[options.output / ANNOTATED.format(stem)] = "mp4"
+        outputs[options.output / ANNOTATED.format(short_stem(stem))] = "mp4"
     check_outputs(options, outputs, [conversation.transcript, conversation.recording, options.faces])
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 from xml.etree import ElementTree
 
 from pympi import Eaf
@@ -108,7 +108,7 @@ class _Annotations:
         vocabulary = _free(VOCABULARY, self._given.controlled_vocabularies)
         self.added.add_controlled_vocabulary(vocabulary)
         for number, label in enumerate(labels):
-            self.added.add_cv_entry(vocabulary, f"emotion{number}", [(label, "und", None)])
+            self.added.add_cv_entry(vocabulary, f"emotion{number}", [(one_line(label), "und", None)])
         self._types = {kind: _free(kind, self._given.linguistic_types) for kind in KINDS}
         for name in self._types.values():
             self.added.add_linguistic_type(name, constraints="Symbolic_Association", timealignable=False)
@@ -125,6 +125,8 @@ class _Annotations:
         if any(unquote(link).replace("\\", "/").rpartition("/")[2] == recording.name for link in linked):
             return
         link = Path(os.path.relpath(recording, folder)).as_posix()
+        if link != one_line(link):  # XML cannot hold it as it is
+            link = quote(os.fsencode(link))
         kind = mimetypes.guess_type(recording.name)[0] or "application/octet-stream"
         self.added.add_linked_file(link, relpath=link, mimetype=kind)
 
@@ -162,7 +164,7 @@ class _Annotations:
 
     def _refer(self, tiers: tuple[str, str], annotation: str, utterance: Mapping[str, Any]) -> None:
         """An emotion and its probability; pympi's own method looks through a whole tier for the annotation."""
-        for tier, value in zip(tiers, (utterance["label"], f"{utterance['score']:.3f}"), strict=True):
+        for tier, value in zip(tiers, (one_line(utterance["label"]), f"{utterance['score']:.3f}"), strict=True):
             key = self.added.generate_annotation_id()
             self.added.annotations[key] = tier
             self.added.tiers[tier][1][key] = (annotation, value, None, None)

@@ -1,19 +1,18 @@
 """The words that every report shares."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
+
+from ..utils.text import printable
 
 UNKNOWN = "unknown"
 # By it a file is known as one that m2fnet wrote.
 MARK = "m2fnet-hf"
 
-_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
 
 def one_line(text: str | None) -> str:
-    """Text without line breaks and control characters, `""` where there is none."""
-    return " ".join(_NOT_IN_XML.sub(" ", text or "").split())
+    """Text without line breaks and what [`printable`] leaves out, `""` where there is none."""
+    return " ".join(printable(text or "").split())
 
 
 def speaker_name(utterance: Mapping[str, Any]) -> str:
@@ -23,4 +22,4 @@ def speaker_name(utterance: Mapping[str, Any]) -> str:
 
 def emotion(utterance: Mapping[str, Any]) -> str:
     """The label and its probability, such as `joy 61%`."""
-    return f"{utterance['label']} {utterance['score']:.0%}"
+    return f"{one_line(utterance['label'])} {utterance['score']:.0%}"

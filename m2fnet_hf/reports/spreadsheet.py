@@ -5,25 +5,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..data.delimited import as_words
+
 COLUMNS = ("start", "end", "speaker", "text", "label", "score")
 
 
 def write_csv(result: Mapping[str, Any], path: Path) -> None:
     """Times in seconds, the label and its probability, each emotion's probability, what was read and what was missing.
 
-    Cells are empty where nothing is known.
+    Cells are empty where nothing is known. What a spreadsheet would compute has an apostrophe before it, which our
+    readers take away.
     """
     labels = result["labels"]
     # Excel takes a file for UTF-8 only by its byte order mark.
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([*COLUMNS, *labels, "modalities", "missing"])
+        writer.writerow(map(as_words, [*COLUMNS, *labels, "modalities", "missing"]))
         for utterance in result["utterances"]:
-            writer.writerow(
-                [
-                    *(utterance[column] for column in COLUMNS),
-                    *(utterance["scores"].get(label) for label in labels),
-                    ", ".join(utterance["modalities"]),
-                    "; ".join(f"{modality}: {reason}" for modality, reason in utterance["missing"].items()),
-                ]
-            )
+            cells = [
+                *(utterance[column] for column in COLUMNS),
+                *(utterance["scores"].get(label) for label in labels),
+                ", ".join(utterance["modalities"]),
+                "; ".join(f"{modality}: {reason}" for modality, reason in utterance["missing"].items()),
+            ]
+            writer.writerow(map(as_words, cells))

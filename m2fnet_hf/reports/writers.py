@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..utils.files import write_json, write_whole
+from ..utils.paths import short_stem
 from .timeline_layout import is_timed
 
 KINDS = ("json", "csv", "srt", "vtt", "eaf", "png", "html")
@@ -121,6 +122,7 @@ def _writer(
 
 def report_name(result: Mapping[str, Any], stem: str, kind: str) -> str:
     """The name of a report, never that of the transcript."""
+    stem = short_stem(stem)
     name = f"{stem}.{kind}"
     return f"{stem}.emotions.{kind}" if kind in SUBTITLES or name == Path(result["source"]).name else name
 
