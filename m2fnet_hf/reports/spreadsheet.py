@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.delimited import as_words
+from ..utils.text import printable
 
 COLUMNS = ("start", "end", "speaker", "text", "label", "score")
 
@@ -20,7 +21,7 @@ def write_csv(result: Mapping[str, Any], path: Path) -> None:
     # Excel takes a file for UTF-8 only by its byte order mark.
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(map(as_words, [*COLUMNS, *labels, "modalities", "missing"]))
+        writer.writerow(map(_cell, [*COLUMNS, *labels, "modalities", "missing"]))
         for utterance in result["utterances"]:
             cells = [
                 *(utterance[column] for column in COLUMNS),
@@ -28,4 +29,8 @@ def write_csv(result: Mapping[str, Any], path: Path) -> None:
                 ", ".join(utterance["modalities"]),
                 "; ".join(f"{modality}: {reason}" for modality, reason in utterance["missing"].items()),
             ]
-            writer.writerow(map(as_words, cells))
+            writer.writerow(map(_cell, cells))
+
+
+def _cell(value: Any) -> Any:
+    return as_words(printable(value)) if isinstance(value, str) else value
