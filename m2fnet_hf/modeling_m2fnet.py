@@ -26,6 +26,7 @@ from .losses import emotion_loss
 from .normalization_m2fnet import SpeakerNormalization
 from .outputs_m2fnet import M2FNetEmotionOutput, M2FNetModelOutput, requested
 from .packing_m2fnet import PackedBatch
+from .weights_m2fnet import WholeWeightsMixin
 
 
 class M2FNetFeedForward(nn.Module):
@@ -162,7 +163,7 @@ def sinusoidal_positions(number: torch.Tensor, hidden_size: int) -> torch.Tensor
     return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(-2)
 
 
-class M2FNetPreTrainedModel(M2FNetHubMixin, PreTrainedModel):  # type: ignore[misc]  # the library copies methods
+class M2FNetPreTrainedModel(M2FNetHubMixin, WholeWeightsMixin, PreTrainedModel):  # type: ignore[misc]  # the library copies methods
     """Weights, loading and saving of every M2FNet."""
 
     config: M2FNetConfig

@@ -15,6 +15,7 @@ from .hub_m2fnet import M2FNetHubMixin
 from .inputs_m2fnet import DialogueReader, RecordingSource, Source, UtteranceFields, is_one_dialogue, with_transcript
 from .modality_scores_m2fnet import encode_once, given_modalities, keep
 from .processing_m2fnet import M2FNetProcessor, check_causal
+from .processor_checks_m2fnet import check_fits
 
 if TYPE_CHECKING:
     from .modeling_m2fnet import M2FNetEmotionOutput, M2FNetForEmotionClassification
@@ -126,6 +127,7 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
         if self.processor is None:
             raise ValueError("The pipeline needs the model's processor, found None; give `processor=`.")
         check_causal(self.model.config, self.processor)
+        check_fits(self.model.config, self.processor)
 
     @classmethod
     def from_pretrained(cls, model: str | os.PathLike[str] | None = None, **options: Any) -> Self:

@@ -12,9 +12,11 @@ from ..media.frame_rate import check_frame_rate
 from ..utils.console import remarks, say, show, tell
 from ..utils.paths import check_file
 from ..utils.text import shown
+from .outputs import add_overwrite, check_outputs
 from .predict_folder import predict_folder
 from .prediction import (
     check_reports,
+    check_results,
     draw,
     foreign_words,
     predict_conversations,
@@ -56,7 +58,7 @@ def add(commands: Any) -> None:
     predict.add_argument("--frame-rate", type=float, default=2.0, metavar="N", help="frames looked at a second (2)")
     predict.add_argument("--cache", default=True, metavar="FOLDER", help="keep there what was measured of recordings")
     predict.add_argument("--no-cache", dest="cache", action="store_false", help="keep nothing")
-    predict.add_argument("--overwrite", action="store_true", help="of a folder, predict again what is there already")
+    add_overwrite(predict, "of a folder, predict again what is there already; replace files of others, too")
     predict.set_defaults(command=_predict, parser=predict)
 
     annotate = commands.add_parser(
@@ -66,6 +68,7 @@ def add(commands: Any) -> None:
     annotate.add_argument("--recording", type=Path, metavar="FILE", help="default: the one that the file names")
     annotate.add_argument("--video", type=Path, dest="recording", help=argparse.SUPPRESS)  # its former name
     annotate.add_argument("--output", type=Path, metavar="FILE", help="default: beside the JSON file")
+    add_overwrite(annotate)
     annotate.set_defaults(command=_annotate)
 
 
@@ -82,6 +85,9 @@ def _predict(options: argparse.Namespace) -> None:
     if options.output is not None:
         check_reports(options, kinds)
     conversation = read_conversation(options, transcript, recording)
+    stem = (recording or conversation.source).stem
+    if options.output is not None:
+        check_results(options, conversation, stem, kinds)
     config = load_config(options.model)
     if note := reads_only(config.modalities):
         tell(f"{note}\n")
@@ -92,7 +98,7 @@ def _predict(options: argparse.Namespace) -> None:
     for sentence in summary(result):
         say(sentence)
     if options.output is not None:
-        written = write_conversation(result, conversation, options, (recording or conversation.source).stem, kinds)
+        written = write_conversation(result, conversation, options, stem, kinds)
         tell(f"\nWritten to {options.output}: {', '.join(path.name for path in written)}")
 
 
@@ -116,9 +122,11 @@ def _annotate(options: argparse.Namespace) -> None:
     result = _read_result(options.result)
     if options.recording is None and result["recording"] is None:
         raise ValueError(f"{options.result} names no recording, expected one to draw in; name it with --recording.")
+    recording = options.recording or options.result.parent / result["recording"]
     output = options.output or options.result.with_suffix(".annotated.mp4")
+    check_outputs(options, {output: "mp4"}, [options.result, recording])
     with remarks():
-        draw(options.recording or options.result.parent / result["recording"], result, output)
+        draw(recording, result, output)
     tell(f"Written to {output}")
 
 

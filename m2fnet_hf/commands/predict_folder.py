@@ -10,6 +10,7 @@ from ..utils.console import say, show, tell
 from .prediction import (
     Conversation,
     check_reports,
+    check_results,
     foreign_words,
     predict_conversations,
     read_conversation,
@@ -64,7 +65,9 @@ def predict_folder(options: argparse.Namespace) -> None:
             continue
         try:
             conversations[pair.name] = _read(options, pair)
+            check_results(options, conversations[pair.name], pair.name, kinds)
         except Exception as error:
+            conversations.pop(pair.name, None)
             outcomes[pair.name] = _failed(options, pair.name, error)
         else:
             if foreign := foreign_words(conversations[pair.name], config):

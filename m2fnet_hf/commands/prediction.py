@@ -12,10 +12,13 @@ from ..hub.load import model_license, model_name
 from ..utils.console import progress, remarks, say
 from ..utils.paths import short_stem
 from ..utils.text import shown
+from .outputs import check_outputs
 
 if TYPE_CHECKING:
     from ..configuration_m2fnet import M2FNetConfig
     from ..pipeline_m2fnet import MultimodalEmotionPipeline
+
+ANNOTATED = "{}.annotated.mp4"
 
 
 class Conversation(NamedTuple):
@@ -108,13 +111,26 @@ def write_conversation(
     with remarks():
         written = write_reports(result, options.output, stem, kinds, recording, conversation.transcript)
         if options.annotate and recording is not None:
-            annotated = options.output / f"{short_stem(stem)}.annotated.mp4"
+            annotated = options.output / ANNOTATED.format(short_stem(stem))
             try:
                 draw(recording, result, annotated)
                 written.append(annotated)
             except ValueError as error:  # nothing to draw in, but the predictions were made
                 say(str(error))
     return written
+
+
+def check_results(
+    options: argparse.Namespace, conversation: Conversation, stem: str, kinds: list[str] | Literal["all"]
+) -> None:
+    """Refuse to write over anything but results of the same conversation."""
+    from ..reports.writers import KINDS, report_name
+
+    named = {"source": conversation.source.name}
+    outputs = {options.output / report_name(named, stem, kind): kind for kind in (KINDS if kinds == "all" else kinds)}
+    if options.annotate:
+        outputs[options.output / ANNOTATED.format(short_stem(stem))] = "mp4"
+    check_outputs(options, outputs, [conversation.transcript, conversation.recording, options.faces])
 
 
 def draw(recording: Path, result: dict[str, Any], output: Path) -> None:

@@ -94,7 +94,7 @@ def tee_predictions(predictions: Iterable[UtterancePrediction], path: Path) -> I
     """Pass predictions on and write each, a JSON object per line; the file is there when the last one has passed."""
     with write_whole(path) as part, part.open("w", encoding="utf-8") as file:
         for prediction in predictions:
-            file.write(json.dumps(asdict(prediction), ensure_ascii=False) + "\n")
+            file.write(json.dumps(asdict(prediction), ensure_ascii=False, allow_nan=False) + "\n")
             yield prediction
 
 

@@ -9,13 +9,10 @@ from ..data.transcripts import FORMATS, read_transcript
 from ..dialogue_m2fnet import Dialogue
 from ..media.clip import Clip
 from ..media.frame_rate import frame_rate
-from ..utils.files import write_whole
 from ..utils.hashes import hash_text
 from ..utils.paths import check_file
 from ..utils.text import shown
 from .cache import Cache
-
-TIMEOUT = 60.0  # seconds without an answer
 
 
 def open_source(
@@ -77,17 +74,10 @@ def fetch(source: str | Path, cache: Cache) -> Path:
         return Path(source)
     if parts.scheme not in ("http", "https"):
         return Path(source)
-    import fsspec
-    from aiohttp import ClientError, ClientTimeout
+    from .download import download
 
     path = cache.scratch / hash_text(str(source)) / (PurePosixPath(parts.path).name or "recording")
-    # The proxies of the environment, and an error from a server that sends nothing more.
-    settings = {"trust_env": True, "timeout": ClientTimeout(sock_connect=TIMEOUT, sock_read=TIMEOUT)}
-    try:
-        with write_whole(path, concurrent=True) as part:
-            fsspec.filesystem(parts.scheme, client_kwargs=settings).get_file(str(source), str(part))
-    except (ClientError, OSError, TimeoutError) as error:
-        raise OSError(f"{source} must be a file that can be fetched, found: {error}; check the address.") from error
+    download(str(source), path)
     return path
 
 

@@ -21,6 +21,7 @@ from ..media.sound import is_known, mixable
 from ..utils.files import write_whole
 from ..utils.paths import check_file
 from ..utils.times import clock
+from .formatting import MARK
 from .overlay import Painter, planes_of
 
 _TICK = Fraction(1, 60_000)  # whole for the usual frame rates, and about the finest that MPEG-4 allows
@@ -67,6 +68,7 @@ def annotate_recording(
         open_container(recording) as source,
         av.open(str(part.absolute()), "w", format="mp4", options={"movflags": "+faststart"}) as target,
     ):
+        target.metadata["comment"] = MARK
         reader = _Reader(source)
         for _ in progress(_copy(reader, target, first, Painter(first, result))):
             pass

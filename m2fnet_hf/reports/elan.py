@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 from pympi import Eaf
 from pympi.Elan import to_adocument
 
-from .formatting import one_line, speaker_name
+from .formatting import MARK, one_line, speaker_name
 from .timeline_layout import by_start, free_lanes, milliseconds
 
 VOCABULARY = "emotions"
@@ -75,7 +75,7 @@ def write_elan(
 
 
 def _new() -> Eaf:
-    eaf = Eaf(author="m2fnet-hf")
+    eaf = Eaf(author=MARK)
     eaf.adocument["DATE"] = _DATE
     eaf.remove_tier("default")
     return eaf

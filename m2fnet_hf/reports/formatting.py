@@ -6,6 +6,8 @@ from typing import Any
 from ..utils.text import printable
 
 UNKNOWN = "unknown"
+# By it a file is known as one that m2fnet wrote.
+MARK = "m2fnet-hf"
 
 
 def one_line(text: str | None) -> str:

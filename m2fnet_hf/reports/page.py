@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from ..utils.times import clock
 from .console_tables import UNREAD
-from .formatting import emotion, one_line, speaker_name
+from .formatting import MARK, emotion, one_line, speaker_name
 from .palette import palette
 from .timeline_layout import Bar, Layout, is_timed, lay_out
 
@@ -40,6 +40,7 @@ def write_page(result: Mapping[str, Any], path: Path, recording: Path | None = N
     counts = Counter(utterance["label"] for utterance in utterances)
     script = _part("page.js")
     page = _template().render(
+        mark=MARK,
         result=result,
         utterances=utterances,
         speakers=len({speaker_name(utterance) for utterance in utterances}),

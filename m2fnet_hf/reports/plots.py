@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..utils.files import write_whole
 from .console_tables import describe_change
+from .formatting import MARK
 from .palette import MELD_COLORS, blend, palette, text_color
 
 try:
@@ -34,7 +36,6 @@ def write_plots(results: Mapping[str, Any], folder: Path) -> list[Path]:
     Returns:
         The files.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     figures = {}
     if "confusion" in results:
         figures["confusion"] = draw_confusion(results["confusion"], list(results["support"]))
@@ -45,9 +46,11 @@ def write_plots(results: Mapping[str, Any], folder: Path) -> list[Path]:
         figures["calibration"] = draw_reliability({"Before": results["before"], after: results["after"]})
     if "tables" in results:
         figures["ablation"] = draw_ablation(ablation_rows(results["tables"]))
-    for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png")
-    return [folder / f"{name}.png" for name in figures]
+    written = {folder / f"{name}.png": figure for name, figure in figures.items()}
+    for path, figure in written.items():
+        with write_whole(path) as part:
+            figure.savefig(part, format="png", metadata={"Software": MARK})
+    return list(written)
 
 
 def draw_confusion(confusion: Sequence[Sequence[int]], names: Sequence[str]) -> Figure:

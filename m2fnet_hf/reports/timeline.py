@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.text import Text
 
-from .formatting import one_line, speaker_name
+from .formatting import MARK, one_line, speaker_name
 from .palette import blend, palette, text_color
 from .timeline_layout import Bar, Layout, lay_out
 
@@ -23,6 +23,12 @@ MOST_ROWS = 72  # of all strips: a picture of two feet
 LONGEST_NAME = 24  # letters
 SHORTEST_TEXT = 10
 FONT_SIZE = 7
+# Of files of each format, and without the date that they would have.
+METADATA: dict[str, dict[str, str | None]] = {
+    "png": {"Software": MARK},
+    "svg": {"Creator": MARK, "Date": None},
+    "pdf": {"Creator": MARK, "CreationDate": None},
+}
 INK, QUIET, LINE, BAND = "#1F2328", "#59636E", "#D8DEE4", "#F6F8FA"
 
 
@@ -51,7 +57,7 @@ def write_timeline(result: Mapping[str, Any], path: Path, format: str | None = N
     for axis in axes:
         for bar in layout.bars:
             _draw_bar(axis, bar, utterances[bar.number], colors)
-    figure.savefig(path, format=format)
+    figure.savefig(path, format=format, metadata=METADATA.get(format or path.suffix.removeprefix(".")))
 
 
 def opacity(score: float) -> float:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 SIZE = 16  # bytes
-BLOCK = 1 << 20
+BLOCK = 1 << 16
 
 
 def hash_parts(parts: Iterable[bytes | memoryview], size: int = SIZE) -> str:

@@ -180,7 +180,7 @@ def test_class_weights_are_inverse_frequencies() -> None:
     ("yaml", "overrides", "message"),
     [
         ("modle: {}", [], "sections among encoders, model, processor, training, media, found modle"),
-        ("- 1", [], "sections among"),
+        ("- 1", [], "must hold a mapping, found a list"),
         ("model: {a: [", [], "must be a YAML file"),
         ("model: {}", ["hidden_size=3"], "section.key=value, found 'hidden_size=3'"),
         ("model: {}", ["model.hidden_size"], "section.key=value"),
@@ -200,7 +200,7 @@ def test_overrides_come_on_top(tmp_path: Path) -> None:
     assert loaded.model == {"hidden_size": 16}
     args = loaded.training_arguments(tmp_path)
     assert (args.learning_rate, args.seed, args.eval_strategy) == (1e-4, 3, "no")
-    with pytest.raises(ValueError, match="`training` has no argument learning_rat;"):
+    with pytest.raises(ValueError, match="`training` has no setting `learning_rat`; did you mean `learning_rate`"):
         RunConfig.load(path, ["training.learning_rat=1"]).training_arguments(tmp_path)
 
 
