@@ -50,7 +50,7 @@ class Predictor:
         duration = rate = None
         if recording is not None:
             duration, rate = _check(Clip(recording)), frame_rate(recording)
-        read = open_transcript(transcript, duration, rate)
+        read = open_transcript(transcript, duration, rate, trusted=False)
         answer = self.predict(list(read.dialogue), recording)
         return {**answer, "warnings": [*read.remarks, *answer["warnings"]]}
 

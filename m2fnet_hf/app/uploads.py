@@ -86,8 +86,10 @@ def open_upload(path: str, recording: str | None = None) -> tuple[Dialogue, Sequ
     name = Path(path).name
     if size > LARGEST_TRANSCRIPT:
         raise ValueError(f"{name} must be no larger than {LARGEST_TRANSCRIPT} MB, found {size:.0f} MB; cut it.")
-    times = () if recording is None else (Clip(recording).duration, frame_rate(Path(recording)))
-    transcript = open_transcript(path, *times)
+    duration = rate = None
+    if recording is not None:
+        duration, rate = Clip(recording).duration, frame_rate(Path(recording))
+    transcript = open_transcript(path, duration, rate, trusted=False)
     if len(transcript.dialogue) > MOST_UTTERANCES:
         raise ValueError(
             f"{name} must have no more than {MOST_UTTERANCES} utterances, found {len(transcript.dialogue)}; cut it."
