@@ -112,6 +112,7 @@ def train(run: str, seed: int, changes: dict[str, Any] | None = None, output: Pa
     optimizer = torch.optim.AdamW(
         [{"params": decayed, "weight_decay": settings["weight_decay"]}, {"params": others, "weight_decay": 0.0}],
         lr=settings["learning_rate"],
+        fused=True,
     )
     teacher = M2FNetForEmotionClassification.from_pretrained(TEACHER, dtype=torch.float32).eval()
     history = []
