@@ -22,8 +22,8 @@ LONGEST_UTTERANCE = 15.0
 # With the full width marks of Chinese and Japanese.
 SENTENCE_END = re.compile("[.?!\u3002\uff1f\uff01][\"')\\]\u201d\u2019]*$")
 NO_END = re.compile(r"(\b([A-HJ-Z]|Mr|Mrs|Ms|Dr|St|Prof|Jr|Sr|vs)|\.\.)\.$")
-# Models let a word last until the next one begins; its end is where it falls so many dB below its loudest block.
-SILENCE_DB = 35
+# Models let a word last until the next one begins: its sound is what lies above this level, in dB of its loudest block.
+SILENCE_DB = -35
 BLOCK = 0.02  # seconds
 
 # Text, start and end in seconds.
@@ -107,7 +107,7 @@ def _without_silence(word: Chunk, sound: np.ndarray, rate: int) -> Chunk:
     blocks = sound[first : int(end * rate)]
     blocks = blocks[: len(blocks) // size * size].reshape(-1, size)
     power = np.square(blocks, dtype=np.float64).mean(1)
-    loud = np.flatnonzero(power > power.max(initial=0) * 10 ** (-SILENCE_DB / 10))
+    loud = np.flatnonzero(power > power.max(initial=0) * 10 ** (SILENCE_DB / 10))
     if not len(loud):
         return word
     return text, start + loud[0] * BLOCK, min(end, start + (loud[-1] + 1) * BLOCK)

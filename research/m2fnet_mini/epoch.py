@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .common import CLASSES
-from .simulate import Conversation, Stage, plain_text, random_shares
+from .common import CLASSES, NEUTRAL
+from .simulate import ABSENT, Conversation, Stage, plain_text, random_shares
 
 # Which modalities a conversation has, and how often.
 PAIRED = ((("text", "sound", "faces"), 0.45), (("text", "sound"), 0.35), (("text", "faces"), 0.2))
@@ -52,15 +52,19 @@ def few_words(stage: Stage, settings: Mapping[str, Any]) -> Conversation:
 
 
 def lone_emotion(stage: Stage) -> Conversation:
-    """One utterance with an emotion in its voice: among an actor's neutral clips, or in a dialogue that is text."""
+    """One emotion in the voice: among an actor's neutral clips, among their words alone, or in a dialogue of MELD."""
     random = stage.random
     modalities = choose(LONE, random)
     actor = cast(stage, ("faces",), 1)[0]
-    emotion = int(random.integers(1, CLASSES))
+    if random.random() < 0.33:
+        train = stage.tables.splits["train"]
+        emotion = int(random.integers(CLASSES))
+        return stage.inserted(train, int(random.integers(len(train))), emotion, modalities, actor)
+    one = stage.lone(int(random.integers(2, 7)), int(random.integers(1, CLASSES)), modalities, actor)
     if random.random() < 0.5:
-        return stage.lone(int(random.integers(3, 13)), emotion, modalities, actor)
-    train = stage.tables.splits["train"]
-    return stage.inserted(train, int(random.integers(len(train))), emotion, modalities, actor)
+        return one
+    silent = one.target.argmax(1) == NEUTRAL
+    return replace(one, sound=np.where(silent, ABSENT, one.sound), faces=np.where(silent, ABSENT, one.faces))
 
 
 def acted_modalities(settings: Mapping[str, Any], random: np.random.Generator) -> tuple[str, ...]:
@@ -70,7 +74,7 @@ def acted_modalities(settings: Mapping[str, Any], random: np.random.Generator) -
 
 
 def cast(stage: Stage, modalities: tuple[str, ...], count: int) -> list[str]:
-    """At most so many actors, with faces where these are wanted."""
+    """At most `count` actors, with faces where these are wanted."""
     pool = [name for name in stage.actors if "faces" not in modalities or name.startswith("ravdess")]
     return stage.random.choice(pool, size=min(count, len(pool)), replace=False).tolist()
 

@@ -6,10 +6,10 @@ Writes `text-SPLIT.safetensors`, one row per utterance in MELD's order: `feature
 context `dialogue`), `logits` [N, 7] (its classifier, offsets of the classes in it), `labels` [N], `dialogues` [N]
 (number within the split) and `speakers` [N] (index within the dialogue). And `text-acted.safetensors`: `features`
 [K, 384] and `sentence` [K], the number in `SENTENCES` of what was read; the first two rows are sentences by themselves,
-the others stand in conversations of such sentences, or one in a dialogue of MELD's training split.
+the others stand in conversations of such sentences.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from m2fnet_hf.dialogue_m2fnet import Dialogue
 from .common import DATA, RUNS, TEACHER
 
 SENTENCES = ("Kids are talking by the door.", "Dogs are sitting by the door.")
-CONVERSATIONS = 200  # of acted sentences, and dialogues of MELD with one of them
+CONVERSATIONS = 200  # of acted sentences
 NAMES = ("Anna", "Ben", "Clara", "David", "Emma", "Actor", "Speaker 1", "Speaker 2", "SPEAKER_00", None)
 
 
@@ -51,12 +51,10 @@ def main() -> None:
         print(path, flush=True)
     path = RUNS / "text-acted.safetensors"
     if not path.is_file():
-        dialogues = [*acted_conversations(), *with_a_sentence(load_meld_split(DATA / "meld", "train"))]
+        dialogues = list(acted_conversations())
         features, _ = encode(model, processor, dialogues)
-        said = [str(utterance.text) for dialogue in dialogues for utterance in dialogue]
-        acted = [row for row, text in enumerate(said) if text in SENTENCES]
-        sentences = torch.tensor([SENTENCES.index(said[row]) for row in acted])
-        save_file({"features": features[acted], "sentence": sentences}, path)
+        said = [SENTENCES.index(str(utterance.text)) for dialogue in dialogues for utterance in dialogue]
+        save_file({"features": features, "sentence": torch.tensor(said)}, path)
 
 
 def encode(
@@ -86,17 +84,6 @@ def acted_conversations() -> Iterable[Dialogue]:
                 for _ in range(random.integers(2, 15))
             ]
         )
-
-
-def with_a_sentence(dialogues: Sequence[Dialogue]) -> Iterable[Dialogue]:
-    """Dialogues in which one of the speakers says one of the sentences, too."""
-    random = np.random.default_rng(1)
-    for number in random.choice(len(dialogues), size=CONVERSATIONS, replace=False):
-        utterances = [{"text": one.text, "speaker": one.speaker} for one in dialogues[int(number)]]
-        speaker = utterances[random.integers(len(utterances))]["speaker"]
-        said = {"text": SENTENCES[random.integers(len(SENTENCES))], "speaker": speaker}
-        utterances.insert(int(random.integers(len(utterances) + 1)), said)
-        yield Dialogue(utterances)
 
 
 if __name__ == "__main__":

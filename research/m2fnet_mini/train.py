@@ -43,7 +43,7 @@ SETTINGS: dict[str, Any] = {
     "read_aloud": 350,
     "acted": 450,
     "short": 1200,  # acted conversations of one or two utterances
-    "lone": 300,  # neutral conversations in which one utterance has an emotion
+    "lone": 600,  # conversations in which one voice has an emotion
     "own_words": 0.5,  # acted conversations that have their words, where these are English
     "normalize": True,
     "speaker_strength": 4.0,
