@@ -31,7 +31,7 @@ PARTS = {
 
 def tables(results: dict[str, Any]) -> dict[str, str]:
     """Each table in Markdown, by its name."""
-    made = (short, lines, text, recordings, pairs, strangers, classes, calibration, ablation, beside)
+    made = (short, lines, text, recordings, pairs, strangers, classes, calibration, choices, ablation, beside)
     return {one.__name__: one(results) for one in made}
 
 
@@ -200,6 +200,13 @@ def calibration(results: dict[str, Any]) -> str:
     rows = [["text alone, MELD test, this checkpoint", percent(results["calibration"]["ece"])]]
     rows += [[given, share(found[key])] for key, given in said.items()]
     return grid(["", "expected calibration error, %"], rows)
+
+
+def choices(results: dict[str, Any]) -> str:
+    """What the settings were chosen by."""
+    found = results["choices"]
+    rows = [[name, *(f"{one[name]:.2f}" for one in found.values())] for name in next(iter(found.values()))]
+    return grid(["MELD's development split, fold 3, seed 0", *found], rows)
 
 
 def ablation(results: dict[str, Any]) -> str:
