@@ -226,7 +226,11 @@ class VisualEncoder:
         self.weighs_alike = config.visual_config.hidden_size is None
 
     def encode(self, values: Tensors) -> torch.Tensor:
-        """Faces [N, F, P, E] to features [N, D]."""
+        """Faces [N, F, P, E] to features [N, D].
+
+        Raises:
+            ValueError: where the model pools by area and no areas are given.
+        """
         if self.weighs_alike:
             values = {"face_areas": torch.ones_like(values["faces_mask"], dtype=torch.float32), **values}
         if "face_areas" in self.session.shapes and "face_areas" not in values:

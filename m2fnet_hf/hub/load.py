@@ -68,6 +68,10 @@ def load_pipeline(model: str | None, **options: Any) -> "MultimodalEmotionPipeli
     """The pipeline of a folder, a Hub name, or an embedded model, without the library's chatter.
 
     Says the licence of the weights where it is not that of the code.
+
+    Raises:
+        FileNotFoundError: for a folder that lacks a file of a checkpoint.
+        OSError: where no model is found.
     """
     from transformers import pipeline
 
@@ -79,7 +83,12 @@ def load_pipeline(model: str | None, **options: Any) -> "MultimodalEmotionPipeli
 
 
 def load_config(model: str | None) -> "M2FNetConfig":
-    """The configuration alone, which tells what a model reads before it is loaded."""
+    """The configuration alone, which tells what a model reads before it is loaded.
+
+    Raises:
+        FileNotFoundError: for a folder that is not there.
+        OSError: where no model is found.
+    """
     from ..configuration_m2fnet import M2FNetConfig
 
     return _load(model, M2FNetConfig.from_pretrained)
