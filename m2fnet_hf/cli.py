@@ -4,12 +4,15 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
+from typing import NoReturn
 
 from ._version import __version__
 from .commands import app, evaluate, export, live, predict, push, train
 from .utils.console import say
 from .utils.files import out_of_space
 from .utils.stopping import Stopping
+from .utils.text import printable
 
 EXIT_FAILED = 1
 
@@ -20,6 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0, or 1 where the work could not be done, 130 after Ctrl-C and 143 after SIGTERM. Wrong usage exits with 2.
     """
+    for stream in (sys.stdout, sys.stderr):  # a name that the terminal has no letters for stops no command
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     options = _parse(arguments)
     with Stopping() as stopping:
         try:
@@ -61,8 +67,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
+class _Parser(argparse.ArgumentParser):
+    """Its messages repeat what was given."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="m2fnet", description="The emotion of every utterance of a conversation.")
+    parser = _Parser(prog="m2fnet", description="The emotion of every utterance of a conversation.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the stack trace of an error")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..dialogue_m2fnet import Dialogue, EmotionPrediction, Utterance
 from ..hub.load import add_model, load_config, load_pipeline, model_license, model_name
-from ..utils.console import remarks, say
+from ..utils.console import remarks, say, tell
+from ..utils.text import shown
 from .outputs import add_overwrite, check_outputs
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _live(options: argparse.Namespace) -> None:
         notes = [note for note in (reads_only(config.modalities), foreign) if note is not None]
         warnings.filterwarnings("ignore", re.escape(foreign or "(nothing)"))  # what is said here needs no repetition
         if notes:
-            print("\n".join(notes), end="\n\n", flush=True)
+            tell("\n".join(notes) + "\n")
         from ..online.live import live  # it loads torch, which a refused transcript does without
 
         pipe = load_pipeline(options.model)
@@ -118,7 +119,7 @@ def _growing() -> Iterator[Callable[[Sequence[EmotionPrediction], int], None]]:
 
     console = Console()
     if not console.is_terminal:
-        yield lambda predictions, position: print(_line(predictions[position]), flush=True)
+        yield lambda predictions, position: tell(_line(predictions[position]))
         return
     shown: Sequence[EmotionPrediction] = []
     with Live(console=console, transient=True) as screen:
@@ -160,8 +161,8 @@ def _write(
 
     source = _source(options)
     license = model_license(options.model)
-    result = build_result(predictions, config, model_name(options.model), source.name, said, license)
+    result = build_result(predictions, config, model_name(options.model), shown(source.name), said, license)
     if recording is not None:
         result["recording"] = Path(os.path.relpath(recording, options.output)).as_posix()
     (written,) = write_reports(result, options.output, Path(options.source).stem, ["json"])
-    print(f"\nWritten to {written}")
+    tell(f"\nWritten to {written}")

@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from ..media.container import open_container
 from ..media.sound import is_known, mixable
 from ..utils.files import write_whole
+from ..utils.paths import check_file
 from ..utils.times import clock
 from .formatting import MARK
 from .overlay import Painter, planes_of
@@ -58,6 +59,7 @@ def annotate_recording(
     Warns:
         UserWarning: for a recording that is cut off or damaged.
     """
+    check_file(recording, "A recording")
     first = _first_frame(recording)
     if output.exists() and output.samefile(recording):
         raise ValueError(f"The output must be another file than the recording, found {output} for both; rename it.")
@@ -78,8 +80,6 @@ def _first_frame(recording: Path) -> VideoFrame:
     try:
         with open_container(recording) as source:
             return next(source.decode(_picture_stream(source)))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"A recording must be a file, found none at {recording}; check the path.") from None
     except (av.FFmpegError, StopIteration):
         raise ValueError(
             f"{recording.name} shows no picture to draw in; give a recording with video that can be decoded."

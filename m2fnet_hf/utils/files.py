@@ -113,7 +113,7 @@ def write_json(content: Any, path: str | os.PathLike, **options: Any) -> None:
 def write_text(text: str, path: str | os.PathLike) -> None:
     """A text file in UTF-8, written by [`write_whole`]."""
     with write_whole(path) as part:
-        part.write_text(text, encoding="utf-8", newline="\n")
+        part.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def sweep(folder: Path) -> None:

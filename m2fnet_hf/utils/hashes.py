@@ -20,7 +20,7 @@ def hash_parts(parts: Iterable[bytes | memoryview], size: int = SIZE) -> str:
 
 def hash_text(text: str) -> str:
     """Of a text in UTF-8."""
-    return hash_parts([text.encode()])
+    return hash_parts([text.encode("utf-8", "surrogateescape")])
 
 
 def hash_json(value: Any, size: int = SIZE, **options: Any) -> str:

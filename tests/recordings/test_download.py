@@ -16,6 +16,7 @@ from m2fnet_hf.recordings import open as sources
 from m2fnet_hf.recordings.cache import Cache
 
 WORDS = b"1\n00:00:00,000 --> 00:00:01,000\nANN: Hi.\n"
+NAMES_A_FILE = b'[{"text": "Hi.", "video": "/etc/passwd"}]'
 SECRET = f"Basic {base64.b64encode(b'ann:pass').decode()}"
 
 
@@ -37,6 +38,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def talk(self) -> None:
         self.send()
+
+    def names_a_file(self) -> None:
+        self.send(body=NAMES_A_FILE)
 
     def gone(self) -> None:
         self.send(404)
@@ -122,6 +126,12 @@ def test_files_of_one_name_are_told_apart(server: Server, tmp_path: Path) -> Non
     assert one.name == other.name
     assert one != other
     assert sources.fetch(tmp_path / "talk.srt", Cache(tmp_path)) == tmp_path / "talk.srt"
+
+
+def test_what_was_fetched_opens_no_file_of_this_machine(server: Server, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="the field video was not used"):
+        dialogue, _ = sources.open_source(address(server, "names_a_file.json"), cache=Cache(tmp_path))
+    assert [(one.text, one.video) for one in dialogue] == [("Hi.", None)]
 
 
 @pytest.mark.parametrize(
