@@ -72,7 +72,7 @@ def fetch(source: str | Path, cache: Cache) -> Path:
         parts = urlsplit(str(source))
     except ValueError:  # a name with brackets
         return Path(source)
-    if parts.scheme not in ("http", "https"):
+    if parts.scheme not in ("http", "https") or not parts.netloc:  # a file may be called `http:a.mp4`
         return Path(source)
     from .download import download
 
