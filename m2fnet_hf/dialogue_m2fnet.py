@@ -249,6 +249,7 @@ class EmotionPrediction(TypedDict):
     missing: dict[str, str]
     attentions: NotRequired[dict[str, list[float]]]
     weights: NotRequired[dict[str, float]]
+    embeddings: NotRequired[dict[str, list[float]]]
     modality_scores: NotRequired[ModalityScores]
     faces: NotRequired[list[TrackedFace]]
 

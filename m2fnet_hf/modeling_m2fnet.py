@@ -493,8 +493,7 @@ class M2FNetForEmotionClassification(M2FNetPreTrainedModel):
                 focal_gamma=self.config.focal_gamma if self.config.loss == "focal" else 0.0,
                 num_items_in_batch=num_items_in_batch,
             )
-        details = {name: value for name, value in output.items() if name != "last_hidden_state"}
-        return M2FNetEmotionOutput(loss=loss, logits=logits, **details)
+        return M2FNetEmotionOutput(loss=loss, logits=logits, **output)
 
 
 __all__ = ["M2FNetForEmotionClassification", "M2FNetModel", "M2FNetPreTrainedModel"]

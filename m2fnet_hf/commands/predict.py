@@ -43,10 +43,15 @@ def add(commands: Any) -> None:
         "--transcript", metavar="FILE", help="of the recording: subtitles, csv, text, JSON, ELAN, Praat"
     )
     predict.add_argument("--asr", metavar="NAME", help="speech recognition model, for a recording without transcript")
+    predict.add_argument(
+        "--speakers", metavar="NAME", help="pyannote model that names the speakers where the transcript does not"
+    )
     add_model(predict)
     predict.add_argument("--output", type=Path, metavar="FOLDER", help="write the predictions there")
     predict.add_argument(
-        "--report", metavar="KIND,...", help="json (default), csv, srt, vtt, eaf (ELAN), png (timeline), html, or all"
+        "--report",
+        metavar="KIND,...",
+        help="json (default), csv, srt, vtt, eaf (ELAN), png (timeline), html, or all of these; parquet",
     )
     predict.add_argument("--annotate", action="store_true", help="also draw the predictions into a copy of it")
     predict.add_argument(

@@ -2,8 +2,9 @@
 
 import argparse
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -49,10 +50,20 @@ def read_conversation(options: argparse.Namespace, transcript: Path | None, reco
 
     source = transcript if recording is None else {"recording": recording, "transcript": transcript}
     cache = open_cache(options.cache)
+    name_speakers = _speakers(options, recording)
     with remarks() as said:
         dialogue, recording = open_source(source, options.asr, cache, progress, options.audio_track)
         said += cache.take_problems()
-    return Conversation(dialogue, transcript, recording, said)
+    return Conversation(name_speakers(dialogue), transcript, recording, said)
+
+
+def _speakers(options: argparse.Namespace, recording: Path | None) -> Callable[[Dialogue], Dialogue]:
+    """What names the speakers that are unknown, where that is asked for."""
+    if options.speakers is None or recording is None:
+        return lambda dialogue: dialogue
+    from ..recordings.diarize import find_turns, name_speakers
+
+    return partial(name_speakers, turns=find_turns(recording, options.speakers, options.audio_track))
 
 
 def foreign_words(conversation: Conversation, config: "M2FNetConfig") -> str | None:
@@ -142,14 +153,14 @@ def draw(recording: Path, result: dict[str, Any], output: Path) -> None:
 
 def report_kinds(options: argparse.Namespace) -> list[str] | Literal["all"]:
     """The kinds of reports that were asked for."""
-    from ..reports.writers import KINDS
+    from ..reports.writers import KNOWN
 
     if options.output is None and (options.report or options.annotate):
         options.parser.error("--report and --annotate need --output FOLDER")
     kinds = (options.report or "json").split(",")
-    unknown = [kind for kind in kinds if kind not in (*KINDS, "all")]
+    unknown = [kind for kind in kinds if kind not in (*KNOWN, "all")]
     if unknown:
-        options.parser.error(f"--report takes {', '.join(KINDS)} or all, found {', '.join(unknown)}")
+        options.parser.error(f"--report takes {', '.join(KNOWN)} or all, found {', '.join(unknown)}")
     return "all" if "all" in kinds else kinds
 
 

@@ -104,6 +104,16 @@ def test_three_modalities_beat_each_alone(tmp_path: Path) -> None:
     assert all(figure < 0.5 for figure in metrics.values()), metrics
 
 
+def test_a_logger_of_the_library_gets_what_training_measures(tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    logged = run(("text",), num_train_epochs=1, report_to=["tensorboard"], logging_steps=1)
+    trainer = train(logged, corpus(4, seed=1), corpus(2, seed=2), tmp_path)
+    logs = [accumulator.EventAccumulator(str(path)).Reload() for path in tmp_path.rglob("events.out.tfevents.*")]
+    measured = {name: log.Scalars(name)[-1].value for log in logs for name in log.Tags()["scalars"]}
+    assert "train/loss" in measured
+    assert measured["eval/weighted_f1"] == pytest.approx(trainer.state.best_metric)
+
+
 def test_what_is_saved_is_the_best_epoch_and_loads(tmp_path: Path) -> None:
     dev = corpus(6, seed=2)
     trainer = train(run(("text", "visual"), num_train_epochs=2), corpus(12, seed=1), dev, tmp_path)
@@ -136,7 +146,7 @@ def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
 
 
 def _after(function: object, then: object, calls: int) -> object:
-    """`function`, until it was called so many times; `then` from then on."""
+    """`function`, until it was called that number of times; `then` from then on."""
     count = iter(range(calls))
 
     def called(*args: object, **kwargs: object) -> object:
