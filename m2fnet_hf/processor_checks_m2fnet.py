@@ -12,7 +12,7 @@ from transformers.utils import cached_file, logging
 
 from .json_files_m2fnet import read_object
 from .spectrogram_m2fnet import reads_spectrograms
-from .strict_config_m2fnet import check_finite, check_type
+from .strict_config_m2fnet import check_finite, check_type, shown
 
 PROCESSOR_CONFIG, TOKENIZER_CONFIG, TOKENIZER = "processor_config.json", "tokenizer_config.json", "tokenizer.json"
 _ADDED_ON_SAVING = ("processor_class", "auto_map")
@@ -26,6 +26,7 @@ class ProcessorFiles:
 
     def __init__(self, name_or_path: str | os.PathLike, options: dict[str, Any]) -> None:
         self.name = name_or_path
+        self.trusted = bool(options.get("trust_remote_code"))
         self.options = {name: options[name] for name in _HUB_ARGUMENTS & options.keys()}
 
     def find(self, file: str) -> Path | None:
@@ -43,21 +44,33 @@ class ProcessorFiles:
             FileNotFoundError: without one of the files.
             ValueError: for a file that is no JSON object, NaN, and settings that are none.
         """
-        for file in (PROCESSOR_CONFIG, TOKENIZER_CONFIG):
-            path = self.find(file)
-            if path is None:
-                raise FileNotFoundError(f"A processor must hold its {file}, found none in {self.name}; save it there.")
-            settings = read_object(path)
-            with naming(path):
-                if file == TOKENIZER_CONFIG:
-                    check_type("tokenizer_class", settings.get("tokenizer_class"), str)
-                    continue
-                check_finite(settings)
-                check_type("processor_class", settings.get("processor_class"), str | None)
-                _check_sound(settings.get("feature_extractor"))
-            unknown = [*settings.keys() - {*inspect.signature(build).parameters, *_ADDED_ON_SAVING}]
-            if unknown:
-                logger.warning(f"A processor has no use for {', '.join(sorted(unknown))} in {path}.")
+        path, settings = self._read(PROCESSOR_CONFIG)
+        with naming(path):
+            check_finite(settings)
+            check_type("processor_class", settings.get("processor_class"), str | None)
+            _check_sound(settings.get("feature_extractor"))
+            self._refuse_code(settings["feature_extractor"])
+        unknown = [*settings.keys() - {*inspect.signature(build).parameters, *_ADDED_ON_SAVING}]
+        if unknown:
+            logger.warning(f"A processor has no use for {', '.join(sorted(unknown))} in {path}.")
+        path, settings = self._read(TOKENIZER_CONFIG)
+        with naming(path):
+            check_type("tokenizer_class", settings.get("tokenizer_class"), str)
+            self._refuse_code(settings)
+
+    def _read(self, file: str) -> tuple[Path, dict[str, Any]]:
+        path = self.find(file)
+        if path is None:
+            raise FileNotFoundError(f"A processor must hold its {file}, found none in {self.name}; save it there.")
+        return path, read_object(path)
+
+    def _refuse_code(self, settings: dict[str, Any]) -> None:
+        """The library would ask on the terminal whether to run it, and wait."""
+        if "auto_map" in settings and not self.trusted:
+            raise ValueError(
+                "`auto_map` must not name code where that is not trusted, found "
+                f"{shown(settings['auto_map'])}; read the code, and pass `trust_remote_code=True`."
+            )
 
     def check_vocabulary(self, tokenizer: Any) -> None:
         """A tokenizer without the file of its words is made without any, and nothing is said of it.

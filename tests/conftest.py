@@ -22,7 +22,8 @@ ROOT = Path(__file__).parent.parent
 BROWSER_FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required "
-    "--use-fake-device-for-media-stream --use-fake-ui-for-media-stream"
+    "--use-fake-device-for-media-stream --use-fake-ui-for-media-stream "
+    "--force-prefers-reduced-motion"
 )
 
 

@@ -208,6 +208,21 @@ def test_a_field_of_the_processor(folder: Path) -> None:
     path.write_text(original)
 
 
+@pytest.mark.parametrize(
+    ("file", "path"), [("tokenizer_config.json", ()), ("processor_config.json", ("feature_extractor",))]
+)
+def test_code_is_not_asked_for(folder: Path, file: str, path: tuple[str, ...]) -> None:
+    """The library asks on the terminal whether to run it."""
+    content = json.loads((folder / file).read_text())
+    holder = content
+    for name in path:
+        holder = holder[name]
+    holder["auto_map"] = {"AutoTokenizer": ["code.Tokenizer", None], "AutoFeatureExtractor": "code.Extractor"}
+    (folder / file).write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=rf"{file}: `auto_map` must not name code .* `trust_remote_code=True`"):
+        M2FNetProcessor.from_pretrained(folder)
+
+
 def test_a_tokenizer_without_its_words_is_refused(folder: Path) -> None:
     """The library makes one that knows no word, and says nothing."""
     (folder / "tokenizer.json").unlink()

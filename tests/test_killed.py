@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -43,9 +44,7 @@ def start(words: Sequence[object], errors: Path) -> multiprocessing.Process:
     def command() -> None:
         for number in SIGNALS[1:]:  # that come before it has begun
             signal.signal(number, lambda number, _: os._exit(128 + number))
-        sink = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(sink, 1)
-        os.dup2(sink, 2)
+        sys.stdout = sys.stderr = errors.open("w", buffering=1)
         os._exit(main([str(word) for word in words]))
 
     process = multiprocessing.get_context("fork").Process(target=command)

@@ -164,9 +164,9 @@ def whole_numbers(cells: Sequence[str | None]) -> list[str | None]:
     return [cell[:-2] if cell else cell for cell in cells]
 
 
-def as_words(cell: Any) -> Any:
+def as_words(cell: str) -> str:
     """A cell for a spreadsheet, which computes nothing of it."""
-    return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
+    return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
 def from_words(cell: str) -> str:

@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from ..utils.text import shown
+from ..utils.text import shown, without_escapes
 
 SAMPLE = 20_000  # bytes of lines with other letters than ASCII
 LEAST_SCORE = 0.6
@@ -161,7 +161,7 @@ def decode(data: bytes, name: str) -> str:
 
 def clean_text(text: str) -> str:
     """Line ends as `\\n`, and no control characters, which no transcript means."""
-    return text.replace("\r\r\n", "\n").replace("\r\n", "\n").replace("\r", "\n").translate(_CONTROLS)
+    return without_escapes(text).replace("\r\r\n", "\n").replace("\r\n", "\n").replace("\r", "\n").translate(_CONTROLS)
 
 
 _CONTROLS = {

@@ -207,7 +207,7 @@ def _utterance(row: Mapping[str, str], name: str, label: str | None) -> Utteranc
 def _key(row: Mapping[str, str], column: str) -> int:
     """A key, also as Excel or pandas write it, `0.0`."""
     cell = row[column].strip()
-    if not re.fullmatch(r"\d+(?:[.,]0+)?", cell):
+    if not re.fullmatch(r"\d{1,18}(?:[.,]0+)?", cell):
         raise ValueError(f"{column} must be a whole number, found {cell!r:.40}; correct it.")
     return int(re.split("[.,]", cell)[0])
 

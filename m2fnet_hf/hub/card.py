@@ -11,7 +11,16 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from ..configuration_m2fnet import M2FNetConfig
 from ..utils.files import write_text
-from .card_fields import MODALITY_NAMES, DataSet, data_of, describe_model, describe_training, example, probability_note
+from .card_fields import (
+    MODALITY_NAMES,
+    TURNS,
+    DataSet,
+    data_of,
+    describe_model,
+    describe_training,
+    example,
+    probability_note,
+)
 from .run_files import DEV_RESULTS, RESULTS, SETTINGS, hub_names, read_run_file
 
 CARD = "README.md"
@@ -104,12 +113,14 @@ def _metadata(
     given.pop("model-index", None)
     config, data = known["config"], known["data"]
     encoders = known["settings"].get("encoders", {})
+    reads_words = known["classifies"] and "text" in config.modalities
     pipeline_tag = next(tag for modality, tag in PIPELINE_TAGS.items() if modality in config.modalities)
     defaults = {
         "library_name": "transformers",
         "pipeline_tag": pipeline_tag if known["classifies"] else "feature-extraction",
         "language": config.languages or (data and data.language),
         "datasets": [data.hub_name] if data and data.hub_name else None,
+        "widget": [{"text": text} for _, text in TURNS] if reads_words else None,
         "base_model": hub_names(*(encoders.get(modality) for modality in ("text", "audio"))) or None,
     }
     completed = {**defaults, **{name: value for name, value in given.items() if value}}

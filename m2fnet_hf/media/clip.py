@@ -167,7 +167,9 @@ class Clip:
         with open_container(self.path) as container:
             video, tracks = video_stream(container), audio_tracks(container)
             if video is None and not any(map(is_playable, tracks)):
-                self._note_not_a_recording("there is neither video nor sound in it")
+                self._note_not_a_recording(
+                    "there is neither video nor sound in it, or of no size and rate that recordings have"
+                )
                 return
             self.has_video = video is not None
             self.audio_track = self._choose_track(tracks) if audio_track is None else self._find(audio_track, tracks)

@@ -67,10 +67,15 @@ def fetch(source: str | Path, cache: Cache) -> Path:
 
     Raises:
         OSError: where a URL cannot be fetched.
+        ValueError: for a URL without a host.
     """
     try:
         parts = urlsplit(str(source))
-    except ValueError:  # a name with brackets
+    except ValueError:  # a bracket that is not closed
+        if str(source).startswith(("http://", "https://")):
+            raise ValueError(
+                "An address must look like https://host/file, found one without a host; check it."
+            ) from None
         return Path(source)
     if parts.scheme not in ("http", "https"):
         return Path(source)

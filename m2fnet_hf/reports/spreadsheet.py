@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.delimited import as_words
+from ..utils.text import printable
 
 COLUMNS = ("start", "end", "speaker", "text", "label", "score")
 
@@ -20,8 +21,8 @@ def write_csv(result: Mapping[str, Any], path: Path) -> None:
     # Excel takes a file for UTF-8 only by its byte order mark.
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(map(as_words, columns(labels)))
-        writer.writerows(map(as_words, row(utterance, labels)) for utterance in result["utterances"])
+        writer.writerow(map(_cell, columns(labels)))
+        writer.writerows(map(_cell, row(utterance, labels)) for utterance in result["utterances"])
 
 
 def columns(labels: Sequence[str]) -> list[str]:
@@ -37,3 +38,7 @@ def row(utterance: Mapping[str, Any], labels: Sequence[str]) -> list[Any]:
         ", ".join(utterance["modalities"]),
         "; ".join(f"{modality}: {reason}" for modality, reason in utterance["missing"].items()),
     ]
+
+
+def _cell(value: Any) -> Any:
+    return as_words(printable(value)) if isinstance(value, str) else value

@@ -255,7 +255,8 @@ def build_processor(run: RunConfig) -> M2FNetProcessor:
             "`processor.tokenizer`."
         )
     if tokenizer is not None and not isinstance(tokenizer, PreTrainedTokenizerBase):
-        tokenizer = AutoTokenizer.from_pretrained(tokenizer)
+        in_package = tokenizer in embedded_names()
+        tokenizer = AutoTokenizer.from_pretrained(embedded(tokenizer) if in_package else tokenizer)
     sound = settings.pop("feature_extractor", None) or _sound_extractor(run)
     appearance = settings.pop("appearance", None)
     visual = run.model.get("visual_config") or {}

@@ -52,7 +52,7 @@ def remarks() -> Iterator[list[str]]:
 
 def say(sentence: str) -> None:
     """A sentence on standard error, under the program's name."""
-    print(f"m2fnet: {printable(sentence)}", file=sys.stderr)
+    print(f"m2fnet: {' '.join(printable(sentence).split())}", file=sys.stderr)
 
 
 def tell(text: str) -> None:

@@ -12,7 +12,12 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 def printable(text: object) -> str:
     """Text without terminal escapes, control characters and changes of direction; tabs and line feeds stay."""
-    return _UNSAFE.sub("", _ESCAPES.sub("", _BREAKS.sub("\n", encodable(str(text)))))
+    return _UNSAFE.sub("", without_escapes(_BREAKS.sub("\n", encodable(str(text)))))
+
+
+def without_escapes(text: str) -> str:
+    """Text without what tells a terminal a colour, a title or a link."""
+    return _ESCAPES.sub("", text)
 
 
 def encodable(text: str) -> str:

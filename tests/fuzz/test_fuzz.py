@@ -26,7 +26,7 @@ LONGEST_WAIT = 5.0  # seconds of the processor
 
 HEAD = (
     '<?xml version="1.0" encoding="UTF-8"?><ANNOTATION_DOCUMENT AUTHOR="" DATE="2000-01-01T00:00:00+00:00" '
-    'FORMAT="3.0" VERSION="3.0" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:noNamespaceSchemaLocation="e">'
+    'FORMAT="3.0" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:noNamespaceSchemaLocation="e">'
 )
 TRANSCRIPTS = {
     "a.srt": "1\n00:00:01,000 --> 00:00:02,000\nANNA: <i>Hi.</i>\n\n2\n00:00:02,500 --> 00:00:03,000\n- Yo.\n- No.\n",

@@ -122,6 +122,7 @@ def test_the_card_says_what_config_and_results_say(run: Path) -> None:
     card = ModelCard.load(prepared(run, license="apache-2.0") / "README.md")
     assert metadata_errors(card.data.to_dict()) == []
     data = card.data
+    assert data.widget[0] == {"text": "Wait, why is it already open?!"}
     assert (data.library_name, data.pipeline_tag) == ("transformers", "video-classification")
     assert (data.license, data.language, data.datasets) == ("apache-2.0", "en", ["declare-lab/MELD"])
     assert (data.base_model, data.metrics) == (["facebook/bart-large"], ["accuracy", "f1"])
@@ -159,7 +160,7 @@ def test_what_is_unknown_is_left_out(run: Path) -> None:
     for name in ("run.json", "results.json", "dev_results.json"):
         (run / name).unlink()
     card = ModelCard.load(prepared(run) / "README.md")
-    assert set(card.data.to_dict()) == {"library_name", "pipeline_tag", "tags"}
+    assert set(card.data.to_dict()) == {"library_name", "pipeline_tag", "tags", "widget"}
     for heading in ("## Training", "## Results", "GPL", "None", "published under"):
         assert heading not in card.text
 

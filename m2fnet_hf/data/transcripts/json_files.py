@@ -74,6 +74,11 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "a number")
 
 
+def _brief(value: Any) -> str:
+    """A value as JSON writes it, or what it is."""
+    return _kind(value) if isinstance(value, (dict, list)) else json.dumps(value, ensure_ascii=False)[:40]
+
+
 def _parsed(text: str) -> Any:
     """What JSON says; a number that is longer than any time or key is infinite."""
     return json.loads(text, parse_int=lambda digits: int(digits) if len(digits) < _DIGITS else math.inf)
@@ -92,7 +97,10 @@ def _load(source: Source) -> Any:
             rows = []
         if rows:
             return rows
-        raise ValueError(f"{source.name} must be valid JSON, found an error: {error}; correct it.") from None
+        place = (
+            f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "some number"
+        )
+        raise ValueError(f"{source.name} must be valid JSON, found a mistake at {place}; correct it.") from None
 
 
 def _find_segments(content: Any, depth: int = 2) -> tuple[list[Any] | None, tuple[str, ...]]:
@@ -159,7 +167,7 @@ def _draft(source: Source, segments: Sequence[Any]) -> Draft:
             if text is not None and not isinstance(text, str):
                 raise ValueError(f"text must be a string, found {_kind(text)}")
             if "text" not in fields and not clip:
-                raise ValueError(f"a segment must be an object with a string `text`, found {segment!r:.40}")
+                raise ValueError(f"a segment must be an object with a string `text`, found {_brief(segment)}")
             start, end, duration = (_time(flat, fields.get(role)) for role in ("start", "end", "duration"))
         except (TypeError, ValueError) as error:
             unread.append(f"{place}: {error}")
@@ -205,10 +213,10 @@ def _flat(segment: Any) -> dict[str, Any]:
     if isinstance(segment, list):
         found = _from_list(segment)
         if found is None:
-            raise ValueError(f"a segment must be an object with a string `text`, found {segment!r:.40}")
+            raise ValueError(f"a segment must be an object with a string `text`, found {_brief(segment)}")
         return found
     if not isinstance(segment, dict):
-        raise ValueError(f"a segment must be an object with a string `text`, found {segment!r:.40}")
+        raise ValueError(f"a segment must be an object with a string `text`, found {_brief(segment)}")
     flat = dict(segment)
     for name in ("timestamp", "timestamps", "offsets", "timespan", "interval"):
         value = segment.get(name)
@@ -244,7 +252,8 @@ def _from_list(segment: Sequence[Any]) -> dict[str, Any] | None:
 
 def _from_alternatives(alternatives: Sequence[Any]) -> dict[str, Any]:
     best = alternatives[0] if alternatives and isinstance(alternatives[0], dict) else {}
-    timed = [one for one in best.get("words") or [] if isinstance(one, dict)]
+    words = best.get("words")
+    timed = [one for one in words if isinstance(one, dict)] if isinstance(words, list) else []
     first, last = (timed[0], timed[-1]) if timed else ({}, {})
     return {
         "text": best.get("transcript"),
@@ -272,7 +281,7 @@ def _time(flat: Mapping[str, Any], field: tuple[str, Column] | None) -> Time | N
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise TypeError(f"a time must be in seconds, found {value!r:.40}")
+        raise TypeError(f"a time must be in seconds, found {_brief(value)}")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"a time must be in seconds, found {value}")
     time = read_time(value)
