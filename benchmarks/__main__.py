@@ -32,6 +32,7 @@ NAMES = (
     "faces",
     "precision",
     "export",
+    "reports",
     "gpu",
 )
 # What is true of a small model, too; its times say nothing.

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .online.stream import EmotionStream
     from .pipeline_m2fnet import MultimodalEmotionPipeline
     from .processing_m2fnet import M2FNetProcessor
+    from .reports.data_frame import to_data_frame
 
 _HOMES = {
     "AppearanceFeatureExtractor": "feature_extraction_m2fnet",
@@ -52,6 +53,7 @@ _HOMES = {
     "load_meld": "data.meld",
     "read_transcript": "data.transcripts",
     "register_face_backend": "faces.registry",
+    "to_data_frame": "reports.data_frame",
 }
 
 __all__ = [
@@ -79,6 +81,7 @@ __all__ = [
     "load_meld",
     "read_transcript",
     "register_face_backend",
+    "to_data_frame",
 ]
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from .strict_config_m2fnet import LARGEST_SIZE, check_range, check_type
+
 CONTEXTS = ("none", "past", "both", "dialogue")
 CONTEXTS_WITH_FUTURE = ("both", "dialogue")
 SPEAKER_PREFIXES = ("name", "index", "none")
@@ -31,10 +33,10 @@ class ContextSettings:
     def __post_init__(self) -> None:
         _require_choice("context", self.context, CONTEXTS)
         _require_choice("speaker_prefix", self.speaker_prefix, SPEAKER_PREFIXES)
-        for name in ("past_utterances", "future_utterances"):
-            value = getattr(self, name)
-            if value is not None and value < 0:
-                raise ValueError(f"`{name}` must be at least 0, or None for as many as fit, found {value}.")
+        for name, kind in (("past_utterances", int | None), ("future_utterances", int | None), ("max_length", int)):
+            check_type(name, getattr(self, name), kind)
+        check_range(self, 0, LARGEST_SIZE, "past_utterances", "future_utterances")
+        check_range(self, 1, LARGEST_SIZE, "max_length")
 
 
 class TextContext:

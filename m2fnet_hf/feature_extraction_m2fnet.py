@@ -11,6 +11,9 @@ from safetensors.numpy import load_file, save_file
 from transformers import BatchFeature, FeatureExtractionMixin
 from transformers.utils import TensorType, cached_file
 
+from .strict_config_m2fnet import LARGEST_SIZE, check_range, check_type
+from .weight_files_m2fnet import damage_of
+
 APPEARANCE_WEIGHTS = "appearance_pca.safetensors"
 # x and y of 68 landmarks, at the end of a descriptor.
 GEOMETRY_SIZE = 136
@@ -38,6 +41,8 @@ OPENFACE_UNITS = {
     )
 }
 
+# What the library and the Hub add to saved settings.
+_ADDED_ON_SAVING = {"auto_map", "feature_extractor_type", "image_processor_type", "processor_class"}
 _HUB_ARGUMENTS = {"cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token"}
 
 
@@ -51,9 +56,15 @@ class _FaceFeatureExtractor(FeatureExtractionMixin):
     _size_setting: str
 
     def __init__(self, max_faces: int, person_normalization: bool, **kwargs: Any) -> None:
+        unknown = sorted(kwargs.keys() - _ADDED_ON_SAVING)
+        if unknown:
+            raise ValueError(f"{type(self).__name__} has no setting {', '.join(unknown)}; see its documentation.")
         super().__init__(**kwargs)
+        check_type("max_faces", max_faces, int)
+        check_type("person_normalization", person_normalization, bool)
         self.max_faces = max_faces
         self.person_normalization = person_normalization
+        check_range(self, 1, LARGEST_SIZE, "max_faces")
 
     @property
     def size(self) -> int:
@@ -163,8 +174,10 @@ class AUFeatureExtractor(_FaceFeatureExtractor):
         **kwargs: Any,
     ) -> None:
         super().__init__(max_faces, person_normalization, **kwargs)
+        check_type("num_action_units", num_action_units, int)
         self.num_action_units = num_action_units
-        self.openface_units = {unit: dict(line) for unit, line in openface_units.items()}
+        check_range(self, 1, LARGEST_SIZE, "num_action_units")
+        self.openface_units = _checked_units(openface_units)
 
     @property
     def size(self) -> int:
@@ -257,8 +270,11 @@ class AppearanceFeatureExtractor(_FaceFeatureExtractor):
         **kwargs: Any,
     ) -> None:
         super().__init__(max_faces, person_normalization, **kwargs)
+        check_type("num_components", num_components, int)
+        check_type("geometry", geometry, bool)
         self.num_components = num_components
         self.geometry = geometry
+        check_range(self, 1, LARGEST_SIZE, "num_components")
         self._weights: dict[str, np.ndarray] = {}
 
     @property
@@ -377,12 +393,44 @@ class AppearanceFeatureExtractor(_FaceFeatureExtractor):
         lenient = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
         path = cached_file(name_or_path, APPEARANCE_WEIGHTS, **lenient, **where)
         if path is not None:
-            self._weights = load_file(path)
+            damage = damage_of(Path(path))
+            if damage is not None:
+                raise ValueError(f"{path} must be what was fitted to the faces (safetensors), found {damage}.")
+            self._weights = self._checked_weights(load_file(path), path)
+
+    def _checked_weights(self, weights: dict[str, np.ndarray], path: str | os.PathLike) -> dict[str, np.ndarray]:
+        size = weights["mean"].size if "mean" in weights else 0
+        geometry = GEOMETRY_SIZE * self.geometry
+        shapes = {"mean": (size,), "components": (self.num_components, size - geometry), "scale": (geometry,)}
+        for name, shape in shapes.items():
+            found = weights.get(name)
+            if found is None or found.shape != shape or not np.isfinite(found).all():
+                described = "none" if found is None else f"{list(found.shape)}, or values that are not finite"
+                raise ValueError(
+                    f"{path} must hold `{name}` {list(shape)} (`num_components` and `geometry`), found {described}; "
+                    "fit the extractor again."
+                )
+        return weights
 
     def _parts(self, descriptors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Gradients and geometry (empty without)."""
         end = descriptors.shape[-1] - GEOMETRY_SIZE * self.geometry
         return descriptors[..., :end], descriptors[..., end:]
+
+
+def _checked_units(units: Any) -> dict[str, dict[str, Any]]:
+    check_type("openface_units", units, dict)
+    for unit, line in units.items():
+        try:
+            check_type("from", line["from"], str)
+            check_type("slope", line["slope"], float | int)
+            check_type("intercept", line["intercept"], float | int)
+        except (KeyError, TypeError, ValueError):
+            raise ValueError(
+                f"`openface_units` must give {unit} a column of OpenFace (`from`) and two numbers (`slope` and "
+                f"`intercept`), found {line!r}."
+            ) from None
+    return {unit: dict(line) for unit, line in units.items()}
 
 
 __all__ = ["AUFeatureExtractor", "AppearanceFeatureExtractor"]

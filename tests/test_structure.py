@@ -18,19 +18,19 @@ FOLDER = Path(m2fnet_hf.__file__).parent
 LONGEST = 500  # lines
 # Each room stands on its own rank and those above it in this table.
 RANKS = (
-    ("_version", "utils", "hub_m2fnet", "embedded_models"),
-    ("configuration_m2fnet",),
+    ("_version", "utils", "hub_m2fnet", "json_files_m2fnet", "weight_files_m2fnet", "embedded_models"),
+    ("configuration_m2fnet", "strict_config_m2fnet", "config_checks_m2fnet"),
     ("dialogue_m2fnet", "losses"),
     (
         *("feature_extraction_m2fnet", "spectrogram_m2fnet", "context_m2fnet", "packing_m2fnet", "pooling_m2fnet"),
-        *("outputs_m2fnet", "data", "media"),
+        *("outputs_m2fnet", "weights_m2fnet", "data", "media"),
     ),
     (
         *("action_units_m2fnet", "normalization_m2fnet", "gate_m2fnet", "modality_scores_m2fnet"),
         *("attention_m2fnet", "packed_text_m2fnet", "spectrogram_encoders_m2fnet", "encoders_m2fnet"),
         *("features_m2fnet", "modeling_m2fnet", "faces"),
     ),
-    ("processing_m2fnet", "recordings"),
+    ("processing_m2fnet", "processor_checks_m2fnet", "recordings"),
     ("inputs_m2fnet",),
     ("pipeline_m2fnet",),
     ("features", "evaluation", "online", "reports"),

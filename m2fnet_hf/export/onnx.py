@@ -2,9 +2,6 @@
 
 import copy
 import logging
-import os
-import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -17,6 +14,7 @@ import torch
 
 from ..modeling_m2fnet import M2FNetForEmotionClassification
 from ..processing_m2fnet import M2FNetProcessor
+from ..utils.files import new_folder
 from .graphs import Graph, graphs
 from .runner import OnnxEmotionModel
 from .verify import largest_difference
@@ -51,31 +49,6 @@ def export_onnx(model: M2FNetForEmotionClassification, processor: M2FNetProcesso
                 "nothing was written, use the torch model."
             )
     return difference
-
-
-@contextmanager
-def new_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write into, which takes its name only when all is written.
-
-    Raises:
-        FileExistsError: for a folder that holds something.
-    """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"The export needs a new or empty folder, found {folder}; name another or remove it.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        yield unfinished
-        unfinished.chmod(0o777 & ~_umask())
-        os.replace(unfinished, folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _write(graph: Graph, folder: Path) -> None:

@@ -10,6 +10,7 @@ import jinja2
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from ..configuration_m2fnet import M2FNetConfig
+from ..utils.files import write_text
 from .card_fields import (
     MODALITY_NAMES,
     TURNS,
@@ -62,7 +63,7 @@ def write_card(
         base_models=_as_list(metadata.base_model),
         **_template_fields(folder, repo_id, results, known),
     )
-    (folder / CARD).write_text(re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n", encoding="utf-8")
+    write_text(re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n", folder / CARD)
 
 
 def check_card(folder: Path, written: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..embedded_models import embedded, embedded_names
+from ..json_files_m2fnet import read_object
 from ..registration import DEFAULT_CHECKPOINT, TASK, is_exported
 from ..utils.console import say
 
@@ -77,6 +78,7 @@ def load_pipeline(model: str | None, **options: Any) -> "MultimodalEmotionPipeli
 
     build: Any = pipeline  # its overloads know the library's own tasks only
 
+    load_config(model)  # says what is wrong with it before the library says something else
     pipe = _load(model, lambda name: build(TASK, model=name, **options))
     _say_license(model)
     return pipe
@@ -107,6 +109,8 @@ def _load(model: str | None, load: Callable[[str], Any]) -> Any:
     except Exception as error:
         from .errors import explain
 
+        if Path(name).is_dir() and name in str(error) and "\n" not in str(error):  # a sentence about its files
+            raise
         why = explain(error, name) or error
         known = f"a folder, an embedded model ({', '.join(embedded_names())}) or a Hub name"
         raise OSError(f"No model could be loaded from {name} ({known}): {why}") from error
@@ -127,5 +131,8 @@ def _check_checkpoint(folder: Path) -> None:
         ("processor_config.json", "processor_config.json"),
         ("tokenizer_config.json", "tokenizer_config.json"),
     ):
-        if not any(folder.glob(pattern)):
+        found = next(folder.glob(pattern), None)
+        if found is None:
             raise FileNotFoundError(f"A checkpoint must hold its {part}, found none in {folder}; save it there again.")
+        if found.suffix == ".json":
+            read_object(found)

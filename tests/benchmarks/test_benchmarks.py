@@ -9,7 +9,7 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks import measurements, padding, profiles, timing, workload
 
-SMALL = ("exactness", "padding", "text", "audio", "fusion", "window", "online")
+SMALL = ("exactness", "padding", "text", "audio", "fusion", "window", "online", "reports")
 
 
 @pytest.fixture(autouse=True)

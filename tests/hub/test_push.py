@@ -157,7 +157,7 @@ print(json.dumps(said))
 """
     words = {
         "name": "A model on the Hub is named organisation/name, found 'org/a/b'.",
-        "output": "--output must be a new or empty folder, found runs with files in it",
+        "output": "The output must be a new or empty folder, found runs",
         "folder": "A model must be a folder, one of the embedded models (m2fnet-mini, meld-mini) or organisation/name",
         "wrong token": "a token that it does not accept for this (status 401); log in with `hf auth login`",
         "no token": "a token that may use org/tiny, found no token (status 401); log in with",
