@@ -462,7 +462,11 @@ def encode_faces(
 
 
 def modality_encoder(config: M2FNetConfig, modality: str) -> PreTrainedModel | None:
-    """The encoder of a modality with random weights, `None` where the model has none."""
+    """The encoder of a modality with random weights, `None` where the model has none.
+
+    Raises:
+        ValueError: for a config of which none can be built.
+    """
     if modality == "visual":
         return None if config.visual_config is None else M2FNetVisualEncoder(config.visual_config)
     encoder = getattr(config, f"{modality}_config")

@@ -106,7 +106,11 @@ class OnnxEmotionModel(FeatureMethods):
 
 
 class Session:
-    """One graph."""
+    """One graph, run on inputs of any shape.
+
+    Raises:
+        FileNotFoundError: where it is not there.
+    """
 
     def __init__(self, folder: Path, name: str) -> None:
         self.path = folder / f"{name}.onnx"
