@@ -14,19 +14,10 @@ from huggingface_hub.errors import StrictDataclassFieldValidationError
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 from transformers.utils import logging
 
-MELD_EMOTIONS = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
-PYFEAT_ACTION_UNITS = tuple(
-    f"AU{number:02d}" for number in (1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15, 17, 20, 23, 24, 25, 26, 28, 43)
-)
-
-# Beyond them probabilities are 0 and 1, or all alike, and single precision overflows.
-TEMPERATURE_RANGE = (0.01, 100.0)
+from .names_m2fnet import MELD_EMOTIONS, PYFEAT_ACTION_UNITS, SPECTROGRAM_ENCODERS, TEMPERATURE_RANGE
 
 Fusion = Literal["attention", "gated", "concat"]
 FUSIONS: tuple[str, ...] = get_args(Fusion)
-
-# Sound encoders that read mel spectrograms; all others read samples.
-SPECTROGRAM_ENCODERS = ("whisper", "audio-spectrogram-transformer", "wav2vec2-bert")
 
 # What the library adds to a config that it saves, beside the attributes of a plain config.
 _ADDED_ON_SAVING = (
@@ -388,4 +379,4 @@ def _require_positive(config: PreTrainedConfig, *names: str) -> None:
             raise ValueError(f"`{name}` must be a whole number of at least 1, found {getattr(config, name)}.")
 
 
-__all__ = ["MELD_EMOTIONS", "PYFEAT_ACTION_UNITS", "M2FNetConfig", "M2FNetVisualConfig"]
+__all__ = ["M2FNetConfig", "M2FNetVisualConfig"]

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from transformers import PreTrainedTokenizerBase
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 CONTEXTS = ("none", "past", "both", "dialogue")
 CONTEXTS_WITH_FUTURE = ("both", "dialogue")
@@ -45,7 +48,7 @@ class TextContext:
         settings: what stands around an utterance.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: ContextSettings) -> None:
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase", settings: ContextSettings) -> None:
         self.tokenizer = tokenizer
         self.settings = settings
         self._start, self._between, self._end = _special_tokens(tokenizer)
@@ -129,7 +132,7 @@ class TextContext:
         return self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
 
 
-def _special_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int], list[int]]:
+def _special_tokens(tokenizer: "PreTrainedTokenizerBase") -> tuple[list[int], list[int], list[int]]:
     """What the tokenizer puts before, between and behind two texts."""
     pair = tokenizer("a", "b", verbose=False)
     ids, sequence = pair["input_ids"], pair.sequence_ids(0)

@@ -51,6 +51,9 @@ def add(commands: Any) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    with remarks():  # data that cannot be read are refused before torch is loaded
+        find_model(options.model)
+        dialogues = _dialogues(options)
     from ..hub.run_files import weights_sha256
     from ..reports.console_tables import metrics_table
 
@@ -61,7 +64,6 @@ def _evaluate(options: argparse.Namespace) -> None:
     except ImportError as error:
         raise ImportError(f"Evaluation needs {error.name}: {TRAIN_EXTRA}") from None
     with remarks():
-        dialogues = _dialogues(options)
         pipe = load_pipeline(options.model, batch_size=8, **faces_of(options))
         records = predict_utterances(pipe, dialogues, progress)
         if options.predictions is not None:
@@ -97,12 +99,13 @@ def _dialogues(options: argparse.Namespace) -> "Sequence[Dialogue]":
 def _calibrate(options: argparse.Namespace) -> None:
     if not options.model.is_dir():
         raise FileNotFoundError(f"The model that is changed must be a folder, found none at {options.model}.")
+    with remarks():
+        dialogues = split_of(read_splits(options, "dev"), "dev")
     try:
         from ..evaluation.calibration import calibrate, set_temperature
     except ImportError as error:
         raise ImportError(f"Calibration needs {error.name}: {TRAIN_EXTRA}") from None
     with remarks():
-        dialogues = split_of(read_splits(options, "dev"), "dev")
         results = calibrate(load_pipeline(str(options.model), batch_size=8, **faces_of(options)), dialogues, progress)
     set_temperature(options.model, results["temperature"])
     for when in ("before", "after"):

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..hub.load import add_model, find_model, load_pipeline
-from ..utils.console import progress, remarks
+from ..utils.console import progress, remarks, working
 
 if TYPE_CHECKING:
     from ..modeling_m2fnet import M2FNetForEmotionClassification
     from ..pipeline_m2fnet import MultimodalEmotionPipeline
 
 EXPORT_EXTRA = "pip install 'm2fnet-hf[export]'"
-BATCH_SIZE = 8
 # Utterances of each dialogue of a batch on which the time is taken.
 TIMED = (8, 8, 8, 8)
 
@@ -43,21 +42,26 @@ def add(commands: Any) -> None:
 def _export(options: argparse.Namespace) -> None:
     if options.meld is not None and not options.int8:
         options.parser.error("--meld measures what --int8 costs, found no --int8")
-    export_onnx = _needed("onnx").export_onnx
+    _needed("onnx")  # says at once what it lacks
     with remarks():
         pipe = load_pipeline(options.model)
         if not options.int8:
-            _say_equal(export_onnx(pipe.model, pipe.processor, options.output))
+            _say_equal(_exported(pipe, options.output))
         else:
             options.output.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=options.output.parent) as folder:
                 single = Path(folder) / "single"
-                _say_equal(export_onnx(pipe.model, pipe.processor, single))
+                _say_equal(_exported(pipe, single))
                 _quantize(options, pipe.model, single)
     from ..hub.license import copy_license
 
     copy_license(find_model(options.model), options.output)
     print(f"Written to {options.output}: {', '.join(sorted(path.name for path in options.output.glob('*.onnx')))}")
+
+
+def _exported(pipe: "MultimodalEmotionPipeline", folder: Path) -> float:
+    with working("Writing the graphs"):
+        return _needed("onnx").export_onnx(pipe.model, pipe.processor, folder)
 
 
 def _say_equal(difference: float) -> None:
@@ -69,11 +73,11 @@ def _quantize(options: argparse.Namespace, model: "M2FNetForEmotionClassificatio
     for name, (before, after) in quantize.quantize_encoders(single, options.output).items():
         print(f"{name}: {before / 1e6:.1f} MB in single precision, {after / 1e6:.1f} MB in 8 bits")
     pipes = {
-        name: load_pipeline(str(folder), batch_size=BATCH_SIZE)
-        for name, folder in (("single precision", single), ("8 bits", options.output))
+        name: load_pipeline(str(folder)) for name, folder in (("single precision", single), ("8 bits", options.output))
     }
     batches = [_needed("verify").ragged_inputs(model, TIMED, seed) for seed in range(4)]
-    ratio = quantize.time_ratio(*(pipe.model for pipe in pipes.values()), batches)
+    runner = _needed("runner").OnnxEmotionModel
+    ratio = quantize.time_ratio(runner(single), runner(options.output), batches)
     print(f"time: {ratio['median']:.2f} of that of single precision ({ratio['least']:.2f} to {ratio['most']:.2f})")
     if options.meld is not None:
         _compare_on_meld(options, pipes)

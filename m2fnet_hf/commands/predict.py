@@ -120,6 +120,10 @@ def _annotate(options: argparse.Namespace) -> None:
 def _read_result(path: Path) -> dict[str, Any]:
     from ..reports.result import recording_of
 
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} must be the JSON file that `m2fnet predict --output` wrote, found none there; check the path."
+        )
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
         result["recording"] = recording_of(result)

@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from ..dialogue_m2fnet import Dialogue
 from ..hub.load import model_license, model_name
-from ..utils.console import progress, remarks, say
+from ..utils.console import progress, remarks, say, working
 
 if TYPE_CHECKING:
     from ..configuration_m2fnet import M2FNetConfig
+    from ..dialogue_m2fnet import Dialogue
     from ..pipeline_m2fnet import MultimodalEmotionPipeline
+    from ..saved_config import SavedConfig
 
 
 class Conversation(NamedTuple):
@@ -25,7 +26,7 @@ class Conversation(NamedTuple):
         remarks: what was not understood of the transcript.
     """
 
-    dialogue: Dialogue
+    dialogue: "Dialogue"
     transcript: Path | None
     recording: Path | None
     remarks: list[str]
@@ -50,7 +51,7 @@ def read_conversation(options: argparse.Namespace, transcript: Path | None, reco
     return Conversation(dialogue, transcript, recording, said)
 
 
-def foreign_words(conversation: Conversation, config: "M2FNetConfig") -> str | None:
+def foreign_words(conversation: Conversation, config: "M2FNetConfig | SavedConfig") -> str | None:
     """What is to be said of its language, before the work."""
     from ..data.language import describe_foreign
 
@@ -104,7 +105,8 @@ def write_conversation(
     if recording is not None:
         result["recording"] = Path(os.path.relpath(recording, options.output)).as_posix()
     with remarks():
-        written = write_reports(result, options.output, stem, kinds, recording, conversation.transcript)
+        with working("Writing the reports"):
+            written = write_reports(result, options.output, stem, kinds, recording, conversation.transcript)
         if options.annotate and recording is not None:
             annotated = options.output / f"{stem}.annotated.mp4"
             try:

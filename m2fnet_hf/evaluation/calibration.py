@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..configuration_m2fnet import TEMPERATURE_RANGE
 from ..dialogue_m2fnet import Dialogue
+from ..names_m2fnet import TEMPERATURE_RANGE
 from ..utils.console import Progress
 from ..utils.files import write_json
 from .columns import PredictionColumns

@@ -11,7 +11,7 @@ from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelet
 from huggingface_hub.errors import RemoteEntryNotFoundError
 
 from ..configuration_m2fnet import M2FNetConfig
-from ..feature_extraction_m2fnet import APPEARANCE_WEIGHTS
+from ..face_arrays_m2fnet import APPEARANCE_WEIGHTS
 from ..processing_m2fnet import M2FNetProcessor
 from ..utils.files import write_json
 from .card import CARD, check_card, write_card
