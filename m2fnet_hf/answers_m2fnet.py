@@ -88,7 +88,7 @@ def tracked_faces(utterance: Utterance) -> list[TrackedFace]:
     ]
 
 
-def damaged(name: str) -> ValueError:
+def damaged(name: str | None) -> ValueError:
     """The error for a model whose logits are not finite."""
     return ValueError(
         f"The model {name} must give finite logits, found NaN or infinite ones; its weights are damaged, so get them "

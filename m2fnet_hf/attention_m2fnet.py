@@ -128,7 +128,7 @@ def in_pieces(step: Callable[..., torch.Tensor], *rows: torch.Tensor) -> torch.T
 
 
 def join_pieces(pieces: Iterable[tuple[torch.Tensor, ...]]) -> tuple[Any, ...]:
-    """What a layer gives for each piece of a batch, in one: rows, and attention weights, which need a single piece."""
+    """A layer's pieces of a batch in one: rows [N, H], and attention weights, which need a single piece."""
     rows, *weights = zip(*pieces, strict=True)
     return torch.cat(rows), *(parts[0] for parts in weights)
 

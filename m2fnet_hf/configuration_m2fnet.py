@@ -127,6 +127,9 @@ class M2FNetVisualConfig(_KnownKeywordsConfig):
         max_faces: faces kept per frame (P); with `concat` it fixes the layer's width.
         face_backend: name of the backend that detected the faces of the training data, which a pipeline then uses.
             Default: `opencv` for appearance alone, else `pyfeat`.
+
+    Raises:
+        ValueError: for a size below 1, or settings that exclude each other.
     """
 
     model_type = "m2fnet_visual"

@@ -153,7 +153,11 @@ def encode_audio(
     num_blocks: int,
     pooling: str = "mean",
 ) -> torch.Tensor:
-    """Sound [N, S] to features [N, D], pooled over its frames."""
+    """Sound [N, S] to features [N, D], pooled over its frames.
+
+    Raises:
+        ValueError: for sound too short to encode.
+    """
     masked = (
         encoder.config.model_type in MASKED_AUDIO_ENCODERS
         and getattr(encoder.config, "feat_extract_norm", None) == "layer"
@@ -182,7 +186,7 @@ def encode_audio(
 
 
 def num_frames(encoder: Any, samples: torch.Tensor) -> torch.Tensor:
-    """Frames that an audio encoder makes of a number of samples."""
+    """Frames [N] that an audio encoder makes of each number of samples [N]."""
     return encoder._get_feat_extract_output_lengths(samples)
 
 

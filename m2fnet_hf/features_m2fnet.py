@@ -291,7 +291,7 @@ def real_utterances(mask: torch.Tensor | None, inputs: Mapping[str, Any]) -> tor
 
 
 def finite(values: torch.Tensor, real: torch.Tensor, name: str) -> torch.Tensor:
-    """The values with padding set to zero.
+    """The values, whose mask `real` has their shape or fits to it, with padding set to zero.
 
     Raises:
         ValueError: where a real one is NaN or infinite.

@@ -24,7 +24,7 @@ _RecordingReader = Callable[[Dialogue, Path | None], tuple[Dialogue, list[str]]]
 
 
 class UtteranceFields(TypedDict, total=False):
-    """The fields of an [`Utterance`] that a dictionary usually has."""
+    """The fields of an [`Utterance`] that a dictionary usually has; times in seconds, `sampling_rate` in Hz."""
 
     text: str | None
     speaker: str | None
@@ -46,7 +46,11 @@ class RecordingSource(TypedDict, total=False):
 
 
 def with_transcript(inputs: Any, transcript: Any) -> Any:
-    """A recording, or several, with theirs."""
+    """A recording, or several, with theirs.
+
+    Raises:
+        ValueError: where there is not one transcript for each.
+    """
     if not isinstance(inputs, (list, tuple)):
         return {"recording": inputs, "transcript": transcript}
     if not isinstance(transcript, (list, tuple)) or len(transcript) != len(inputs):
@@ -56,7 +60,11 @@ def with_transcript(inputs: Any, transcript: Any) -> Any:
 
 
 def is_one_dialogue(inputs: Any) -> bool:
-    """Whether this is one dialogue and not several; a list is one where it holds utterances."""
+    """Whether this is one dialogue and not several; a list is one where it holds utterances.
+
+    Raises:
+        ValueError: for a list of both.
+    """
     if isinstance(inputs, (str, os.PathLike, Mapping)) or is_dialogue(inputs):
         return True
     if not isinstance(inputs, (list, tuple)):
@@ -98,7 +106,10 @@ def names_file(source: Any) -> bool:
 
 
 class DialogueReader:
-    """Whatever the pipeline is given to a dialogue, with the sound and faces of its recordings."""
+    """Whatever the pipeline is given to a dialogue, with the sound and faces of its recordings.
+
+    Arguments and errors are as of [`MultimodalEmotionPipeline`].
+    """
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ from .packing_m2fnet import PackedBatch
 
 
 class M2FNetFeedForward(nn.Module):
-    """SwiGLU (Shazeer, 2020, equation 6)."""
+    """SwiGLU (Shazeer, 2020, equation 6): [N, H] to [N, H]."""
 
     def __init__(self, config: M2FNetConfig) -> None:
         super().__init__()
@@ -398,7 +398,7 @@ class M2FNetModel(FeatureMethods, M2FNetPreTrainedModel):  # type: ignore[misc]
 
 
 class M2FNetClassifier(nn.Module):
-    """MLP with two hidden layers."""
+    """MLP with two hidden layers: fused states [N, D] to logits [N, C]."""
 
     def __init__(self, config: M2FNetConfig) -> None:
         super().__init__()

@@ -78,6 +78,11 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
         `score` (probability of the label), `scores` (probability by label, highest first), `modalities` (those that the
         prediction used) and `missing` (why it did not use the others that the model reads). A list of these for one
         dialogue, a list of lists for several, an iterator of lists for a data set or a generator.
+
+    Raises:
+        TypeError: for an option that is not listed here, or what is no dialogue.
+        ValueError: for an option out of its range, an empty list, a transcript that cannot be read, or a recording
+            with neither transcript nor `asr`. What is broken in a recording raises nothing: it is masked and reported.
     """
 
     _load_processor = True

@@ -50,7 +50,7 @@ class M2FNetTextKwargs(TypedDict, total=False):
 
 
 class M2FNetAudioKwargs(TypedDict, total=False):
-    """What a call may set of the sound."""
+    """What a call may set of the sound; its `sampling_rate` is in Hz."""
 
     sampling_rate: int | None
     padding: bool | str | None
@@ -65,7 +65,7 @@ class M2FNetProcessorKwargs(ProcessingKwargs, total=False):
 
 
 class CallSettings(TypedDict, total=False):
-    """What a call may set: the processor's own settings for once, and how sound comes in and tensors go out."""
+    """What a call may set: settings of the processor, the `sampling_rate` of sound in Hz, the kind of the tensors."""
 
     context: str | None
     past_utterances: int | None

@@ -78,7 +78,7 @@ def sound_positions(encoder: Any, lengths: torch.Tensor, size: int) -> torch.Ten
 
 
 def num_positions(encoder: Any, lengths: torch.Tensor) -> torch.Tensor:
-    """Positions that an encoder makes of a number of places."""
+    """Positions [N] that an encoder makes of each number of places [N]."""
     config = encoder.config
     if config.model_type == "audio-spectrogram-transformer":
         bands = (config.num_mel_bins - config.patch_size) // config.frequency_stride + 1

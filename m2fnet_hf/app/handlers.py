@@ -66,7 +66,11 @@ class Handlers:
         visitor: str | None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008  so Gradio finds it
     ) -> tuple[Any, ...]:
-        """The timeline, the modalities, the reports, the table's rows and the visitor's folder."""
+        """The timeline, the modalities, the reports, the table's rows and the visitor's folder.
+
+        Raises:
+            gr.Error: with one sentence, for what cannot be read.
+        """
         with answered():
             with remarks() as said:
                 utterances = self._read(recording, transcript, rows, progress, said)
@@ -92,7 +96,11 @@ class Handlers:
         rows: list[list[Any]],
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> list[Utterance]:
-        """The utterances, with what the model reads of the recording."""
+        """The utterances, with what the model reads of the recording.
+
+        Raises:
+            gr.Error: with one sentence, for what cannot be read.
+        """
         with answered(), remarks() as said:
             utterances = self._read(recording, transcript, rows, progress, said)
         warn(said)
@@ -152,7 +160,11 @@ class Handlers:
 
 @contextmanager
 def answered() -> Iterator[None]:
-    """What is wrong with what was given, as a sentence in the page."""
+    """What is wrong with what was given, as a sentence in the page.
+
+    Raises:
+        gr.Error: in place of an error of its body.
+    """
     try:
         yield
     except (ImportError, OSError, TypeError, ValueError) as error:
@@ -176,7 +188,11 @@ def read_rows(transcript: str | None) -> Any:
 
 
 def check_recording(recording: str) -> None:
-    """Refuse a file without picture and sound."""
+    """Refuse a file without picture and sound.
+
+    Raises:
+        ValueError: for such a file.
+    """
     clip = Clip(recording)
     if not clip.has_video and not clip.has_audio:
         raise ValueError(

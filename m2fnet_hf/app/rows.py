@@ -12,7 +12,11 @@ def to_rows(utterances: Iterable[Any]) -> list[list[Any]]:
 
 
 def from_rows(rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
-    """The rows of the table that are not empty."""
+    """The rows of the table that are not empty.
+
+    Raises:
+        ValueError: for a time that is none, with its row.
+    """
     utterances = []
     for number, row in enumerate(rows, start=1):
         cells = [None if cell is None else str(cell).strip() or None for cell in row]

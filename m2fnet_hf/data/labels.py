@@ -15,7 +15,11 @@ _ADVICE = (
 
 
 def label_id(label: str | None, label2id: Mapping[str, int]) -> int:
-    """Index of a label, -100 for none."""
+    """Index of a label, -100 for none.
+
+    Raises:
+        ValueError: for a label that the model has not.
+    """
     if label is None:
         return IGNORED
     if label not in label2id:
@@ -24,7 +28,11 @@ def label_id(label: str | None, label2id: Mapping[str, int]) -> int:
 
 
 def read_labels(folder: str | Path) -> list[str] | None:
-    """The labels of a folder of dialogues, in the model's order: the lines of its `labels.txt`, `None` without it."""
+    """The labels of a folder of dialogues, in the model's order: the lines of its `labels.txt`, `None` without it.
+
+    Raises:
+        ValueError: where these are not two labels or more, each once.
+    """
     path = Path(folder) / LABELS
     if not path.is_file():
         return None

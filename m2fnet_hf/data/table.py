@@ -30,7 +30,11 @@ _TYPES = {**dict.fromkeys(_AXES, "float32"), "face_ids": "int64", "face_times": 
 
 
 def to_tables(splits: Mapping[str, Sequence[Dialogue]]) -> DatasetDict:
-    """[`to_table`] of each split, with the same columns in all."""
+    """[`to_table`] of each split, with the same columns in all.
+
+    Raises:
+        ValueError: where some ids are numbers and others words.
+    """
     features = _features([dialogue for dialogues in splits.values() for dialogue in dialogues])
     return DatasetDict({split: _table(dialogues, features) for split, dialogues in splits.items()})
 

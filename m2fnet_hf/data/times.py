@@ -130,7 +130,7 @@ def find_unit(
         lengths: characters of what is said in each.
         named: seconds that the header says; 0 for frames.
         duration: of the recording, in seconds.
-        frame_rate: of the recording.
+        frame_rate: of the recording, in frames a second.
 
     Raises:
         ValueError: where it stays unclear, saying what helps.

@@ -20,7 +20,7 @@ def emotion_metrics(
     """Weighted F1 (the field's headline), accuracy, macro F1 and each class of `names`.
 
     Args:
-        labels, predictions: class indices, one per utterance, labelled ones only.
+        labels, predictions: class indices [N], one per utterance, labelled ones only.
         names: class names in label order.
 
     Returns:

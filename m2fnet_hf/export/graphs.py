@@ -38,7 +38,7 @@ class Graph:
     Args:
         name: of the file.
         module: its forward takes the inputs by name.
-        inputs: examples of them.
+        inputs: examples of them, of any shape.
         axes: names of the first axes of each input, which are dynamic.
         outputs: their names.
         notes: kept in the file, for the runner.

@@ -67,7 +67,11 @@ def export_onnx(model: M2FNetForEmotionClassification, processor: M2FNetProcesso
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write into, which takes its name only when all is written."""
+    """A folder to write into, which takes its name only when all is written.
+
+    Raises:
+        FileExistsError: for a folder that holds something.
+    """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"The export needs a new or empty folder, found {folder}; name another or remove it.")
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -34,7 +34,9 @@ def largest_difference(model: M2FNetForEmotionClassification, exported: OnnxEmot
 def ragged_inputs(
     model: M2FNetForEmotionClassification, lengths: tuple[int, ...], seed: int = 0
 ) -> dict[str, torch.Tensor]:
-    """Random dialogues of these lengths, ragged in every dimension, each modality absent or cached for some."""
+    """Random dialogues of these lengths, ragged in every dimension, each modality absent or cached for some: the
+    model's inputs, [B, U, ...].
+    """
     random = torch.Generator().manual_seed(seed)
     config: M2FNetConfig = model.config
     mask = torch.arange(max(lengths)) < torch.tensor(lengths).unsqueeze(1)

@@ -38,6 +38,7 @@ class OpenCVBackend:
 
     @property
     def settings(self) -> Mapping[str, Any]:
+        """See [`FaceBackend`]."""
         return {
             "cascade": _CASCADE,
             "longest_side": self.longest_side,

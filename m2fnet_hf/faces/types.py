@@ -52,10 +52,14 @@ class FaceBackend(Protocol):
     """
 
     @property
-    def action_units(self) -> tuple[str, ...]: ...
+    def action_units(self) -> tuple[str, ...]:
+        """See the class."""
+        ...
 
     @property
-    def settings(self) -> Mapping[str, Any]: ...
+    def settings(self) -> Mapping[str, Any]:
+        """See the class."""
+        ...
 
     def detect(self, frames: Sequence[Frame]) -> list[Faces]:
         """The faces of each frame, in the frames' order; [`Faces`] of length 0 where there is none."""

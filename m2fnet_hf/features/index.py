@@ -84,6 +84,7 @@ class KeysMet:
         return self._file.execute("INSERT OR IGNORE INTO met VALUES (?, ?)", (split, key)).rowcount == 1
 
     def count(self, split: str) -> int:
+        """How many of a split were met."""
         return self._file.execute("SELECT count(*) FROM met WHERE split = ?", (split,)).fetchone()[0]
 
     def lost(self, split: str, index: FeatureIndex) -> list[str]:
@@ -114,7 +115,11 @@ def write_index(folder: Path) -> FeatureIndex:
 
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write a file as a whole or not at all."""
+    """Write a file as a whole or not at all.
+
+    Raises:
+        OSError: where it cannot be written.
+    """
     try:
         with files.write_whole(path, concurrent=True) as part:
             write(part)

@@ -272,7 +272,11 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> None:
 
 
 def check_words(record: Mapping[str, Any], dialogue: Dialogue, split: str) -> None:
-    """Raise a ValueError where a dialogue is not that of the record."""
+    """Refuse a dialogue that is not that of the record.
+
+    Raises:
+        ValueError: for such a dialogue.
+    """
     before = [(one["key"], one["values"]["speaker"], one["values"]["text"]) for one in record["utterances"]]
     keys = _utterance_keys(dialogue)
     now = [(key, utterance.speaker, utterance.text) for key, utterance in zip(keys, dialogue, strict=True)]

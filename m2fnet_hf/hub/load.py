@@ -70,6 +70,10 @@ def load_pipeline(model: str | None, **options: Any) -> "MultimodalEmotionPipeli
 
     That of an exported model, which makes the same predictions, loads neither torch nor transformers. Says the licence
     of the weights where it is not that of the code.
+
+    Raises:
+        FileNotFoundError: for a folder that lacks a file of a checkpoint.
+        OSError: where no model is found.
     """
     folder = find_model(model)
     with working(f"Loading {model_name(model)}"):
@@ -79,11 +83,19 @@ def load_pipeline(model: str | None, **options: Any) -> "MultimodalEmotionPipeli
 
 
 def load_config(model: str | None) -> "M2FNetConfig | SavedConfig":
-    """The configuration alone, which tells what a model reads before it is loaded."""
+    """The configuration alone, which tells what a model reads before it is loaded; of a folder without torch.
+
+    Raises:
+        FileNotFoundError: for a folder that is not there.
+        ValueError: for one whose configuration cannot be read.
+        OSError: where no model is found.
+    """
     folder = Path(find_model(model))
     if folder.is_dir():
         from ..saved_config import SavedConfig
 
+        if not is_exported(folder):
+            _check_checkpoint(folder)
         return SavedConfig(folder)
     from ..configuration_m2fnet import M2FNetConfig
 

@@ -92,6 +92,7 @@ class Clip:
 
     @property
     def has_audio(self) -> bool:
+        """Whether it has sound that can be read."""
         return self.audio_track is not None
 
     def read(
@@ -150,7 +151,7 @@ class Clip:
                 yield frame
 
     def sound(self, start: float = 0.0, end: float | None = None, sampling_rate: int = 16_000) -> np.ndarray | None:
-        """Samples of one span, float32 [S], or `None` where there is no sound."""
+        """Samples of one span of seconds, float32 [S] at `sampling_rate` Hz, or `None` where there is no sound."""
         pieces = list(self.read(spans=[(start, end)], sampling_rate=sampling_rate))
         return pieces[0].samples if pieces and isinstance(pieces[0], Sound) else None
 

@@ -45,6 +45,7 @@ def audio_tracks(container: InputContainer) -> list[AudioStream]:
 
 
 def is_playable(stream: Any) -> bool:
+    """Whether a stream can be decoded and is no cover picture."""
     return bool(stream.codec_context) and not stream.disposition & Disposition.attached_pic
 
 

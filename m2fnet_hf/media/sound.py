@@ -74,9 +74,11 @@ class SoundReader:
 
     @property
     def done(self) -> bool:
+        """Whether no span waits for more of the track."""
         return not self._waiting and not self._open
 
     def feed(self, frame: AudioFrame) -> Iterator[Sound]:
+        """Take the next piece of the track; gives each span that it completes."""
         start = self.end if frame.pts is None else float(seconds(frame.pts, self._stream) - self._origin)
         frame = mixable(frame)
         form = (frame.format.name, frame.layout.name, frame.sample_rate)
@@ -90,6 +92,7 @@ class SoundReader:
         yield from self._hand_out(self._resampler.resample(frame))
 
     def finish(self) -> Iterator[Sound]:
+        """The spans that end with the track, as far as there is sound of them."""
         with suppress(av.FFmpegError):  # of what could not be resampled nothing is left
             yield from self._flush()
         yield from self._close(self._open)
@@ -142,7 +145,7 @@ class _Span:
 
 
 def is_silent(samples: np.ndarray) -> bool:
-    """Whether this is digital silence, which no microphone records."""
+    """Whether samples [S] are digital silence, which no microphone records."""
     return not samples.size or float(np.abs(samples).max()) <= _SILENCE
 
 

@@ -60,7 +60,8 @@ def build_reader(
     )
     if reader.reads_audio and encode_sound:
         if hasattr(model, "sound_encoder"):  # an exported one, which brings what needs no torch
-            reader.encode_audio, reader.settings["audio"] = model.sound_encoder(processor)
+            exported: Any = model
+            reader.encode_audio, reader.settings["audio"] = exported.sound_encoder(processor)
         else:
             from .sound_encoder import sound_encoder
 

@@ -57,7 +57,7 @@ class Cache:
         return (self.folder or Path(tempfile.gettempdir()) / "m2fnet") / "scratch"
 
     def load(self, **key: Any) -> dict[str, np.ndarray] | None:
-        """The arrays under a key (values that JSON can hold), or `None`."""
+        """The arrays, of any shape, under a key (values that JSON can hold), or `None`."""
         if self.folder is None:
             return None
         try:
@@ -66,7 +66,7 @@ class Cache:
             return None
 
     def save(self, arrays: Mapping[str, np.ndarray], **key: Any) -> None:
-        """Keep arrays under a key."""
+        """Keep arrays of any shape under a key."""
         if self.folder is None:
             return
         path = self._path(key)

@@ -286,7 +286,7 @@ class RecordingReader:
 
 
 def audible(sound: np.ndarray) -> np.ndarray:
-    """A sound as it is, or an empty one in the place of digital silence, which says nothing about a voice."""
+    """A sound [S] as it is, or an empty one in the place of digital silence, which says nothing about a voice."""
     return sound[:0] if is_silent(sound) else sound
 
 

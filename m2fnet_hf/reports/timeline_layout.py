@@ -34,10 +34,12 @@ class Layout(NamedTuple):
 
     @property
     def first(self) -> float:
+        """Where the axis begins."""
         return min((bar.left for bar in self.bars), default=0.0)
 
     @property
     def last(self) -> float:
+        """Where the axis ends."""
         return max((bar.right for bar in self.bars), default=1.0)
 
     def ticks(self, left: float, right: float, most: int) -> list[int]:

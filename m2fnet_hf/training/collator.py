@@ -12,7 +12,7 @@ from ..processing_m2fnet import M2FNetProcessor
 
 @dataclass
 class DialogueCollator:
-    """A batch of dialogues to the model's inputs.
+    """A batch of dialogues to the model's inputs, [B, U, ...], with `labels` [B, U].
 
     Args:
         processor: of the model.

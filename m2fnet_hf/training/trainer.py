@@ -109,7 +109,7 @@ class EmotionTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        """The model's loss on the labels, mixed with that on the teachers' probabilities where there are any."""
+        """The model's loss on the labels, mixed with that on teachers' probabilities where there are any: a scalar."""
         teacher_probabilities = inputs.pop("label_probabilities", None)
         loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
         if teacher_probabilities is not None:
@@ -196,7 +196,11 @@ def last_checkpoint(folder: str | Path) -> str | None:
 
 
 def build_processor(run: RunConfig) -> M2FNetProcessor:
-    """The processor of a run, with the text encoder's tokenizer."""
+    """The processor of a run, with the text encoder's tokenizer.
+
+    Raises:
+        ValueError: where a model reads text and no tokenizer is named.
+    """
     settings = dict(run.processor)
     tokenizer = settings.pop("tokenizer", run.encoders.get("text"))
     if tokenizer is None and run.model.get("text_config") is not None:

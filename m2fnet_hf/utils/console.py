@@ -57,4 +57,5 @@ def remarks() -> Iterator[list[str]]:
 
 
 def say(sentence: str) -> None:
+    """A sentence on standard error, under the program's name."""
     print(f"m2fnet: {sentence}", file=sys.stderr)

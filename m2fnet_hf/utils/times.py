@@ -10,5 +10,5 @@ def clock(seconds: float) -> str:
 
 
 def span(start: float | None, end: float | None) -> str:
-    """`0:01.5-0:03.0`, or what is known of it."""
+    """Two times in seconds as `0:01.5-0:03.0`, or what is known of it."""
     return "-".join(clock(time) for time in (start, end) if time is not None)

@@ -22,7 +22,7 @@ class Source:
     Args:
         path: of the file.
         duration: of the recording it belongs to, in seconds.
-        frame_rate: of that recording.
+        frame_rate: of that recording, in frames a second.
     """
 
     path: Path
@@ -31,14 +31,17 @@ class Source:
 
     @property
     def name(self) -> str:
+        """Its name, as it may be shown."""
         return shown(self.path)
 
     @property
     def shown_path(self) -> str:
+        """Its path, with a mark for each byte that is no character."""
         return str(self.path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
     @property
     def stem(self) -> str:
+        """Its name without the ending."""
         return Path(self.name).stem
 
     @cached_property
@@ -61,6 +64,7 @@ class Said:
     Args:
         place: of it in the file, as `cue 3`.
         text: the words, for speakers still with their marks and lines.
+        start, end: in seconds of the recording.
         others: further fields of [`Utterance`].
     """
 
@@ -92,6 +96,7 @@ class Draft:
 
 
 def no_utterance(source: Source, why: str | None = None) -> ValueError:
+    """The error of a file in which nothing is said."""
     because = f": {why}" if why else ""
     kind = source.path.suffix.lower()
     return ValueError(
@@ -142,7 +147,7 @@ def _utterance(said: Said, clamp: bool) -> Utterance:
 
 
 def clock(seconds: float) -> str:
-    """`H:MM:SS.mmm`."""
+    """Seconds as `H:MM:SS.mmm`."""
     sign, thousandths = "-" if seconds < 0 else "", round(abs(seconds) * 1000)
     minutes, rest = divmod(thousandths, 60_000)
     return f"{sign}{minutes // 60}:{minutes % 60:02d}:{rest // 1000:02d}.{rest % 1000:03d}"

@@ -91,7 +91,7 @@ def open_transcript(path: str | Path, duration: float | None = None, frame_rate:
             .eaf, .TextGrid: ELAN and Praat, a tier for each speaker.
             The content decides where the name does not say. Text is in UTF-8, UTF-16 or an older encoding.
         duration: of the recording in seconds, which tells whole numbers that are seconds from milliseconds.
-        frame_rate: of the recording, for times that count its frames.
+        frame_rate: of the recording, in frames a second, for times that count its frames.
 
     Raises:
         FileNotFoundError: without the file.

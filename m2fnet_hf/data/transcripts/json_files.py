@@ -43,7 +43,11 @@ IN_SECONDS = frozenset({"avg_logprob", "no_speech_prob", "compression_ratio", "s
 
 
 def read_json(source: Source) -> Draft:
-    """A list of segments, or an object that holds one."""
+    """A list of segments, or an object that holds one.
+
+    Raises:
+        ValueError: where it is neither, or holds no utterance.
+    """
     content = _load(source)
     if isinstance(content, dict) and isinstance(content.get("utterances"), str):
         raise ValueError(f"{source.name}: A dialogue must be a sequence of utterances, found str.")

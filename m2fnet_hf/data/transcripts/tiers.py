@@ -41,7 +41,11 @@ def _is_of(name: str, names: frozenset[str]) -> bool:
 
 
 def read_eaf(source: Source) -> Draft:
-    """ELAN: what is said on the tiers that refer to no other, by participant; an `emotion` beside it is its label."""
+    """ELAN: what is said on the tiers that refer to no other, by participant; an `emotion` beside it is its label.
+
+    Raises:
+        ValueError: where ELAN could not open it, or where it holds no utterance.
+    """
     from pympi import Eaf
 
     try:
@@ -93,7 +97,11 @@ def _time_slots(eaf: "Eaf") -> dict[str, float]:
 
 
 def read_textgrid(source: Source) -> Draft:
-    """Praat's TextGrid, long, short or binary: what is said on its interval tiers, by their names."""
+    """Praat's TextGrid, long, short or binary: what is said on its interval tiers, by their names.
+
+    Raises:
+        ValueError: where Praat could not open it, or where it holds no utterance.
+    """
     data = source.path.read_bytes()
     try:
         if data.startswith(b"ooBinaryFile"):

@@ -27,7 +27,7 @@ class Example:
 
 @dataclass
 class UtteranceCollator:
-    """Examples to a labelled batch of utterances; those that cannot be read, or show no face, are left out of it.
+    """Examples to a batch [N, ...] with `labels` [N]; those that cannot be read, or show no face, are left out.
 
     Args:
         processor: [`M2FNetProcessor`].
