@@ -66,7 +66,7 @@ def encode(
         for dialogue in dialogues:
             batch = processor(dialogue, modalities=["text"])
             names = ("input_ids", "attention_mask", "pooling_mask")
-            features.append(model.model.get_text_features(*(batch[name] for name in names))[0])
+            features.append(model.model.get_text_features(*(batch[name] for name in names)).pooler_output[0])
             logits.append(model(text_features=features[-1].unsqueeze(0)).logits[0])
     return torch.cat(features), torch.cat(logits)
 

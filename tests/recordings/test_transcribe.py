@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tiny
 import torch
@@ -22,7 +23,7 @@ from transformers import (
 
 from m2fnet_hf.media.clip import Clip
 from m2fnet_hf.recordings.cache import Cache
-from m2fnet_hf.recordings.transcribe import LONGEST_UTTERANCE, PAUSE, _join, _timed, transcribe
+from m2fnet_hf.recordings.transcribe import LONGEST_UTTERANCE, PAUSE, _join, _timed, _without_silence, transcribe
 from m2fnet_hf.registration import TASK
 
 
@@ -104,7 +105,7 @@ def whisper() -> Any:
     )
 
 
-def test_whispers_segments_become_utterances(conversation: Conversation) -> None:
+def test_segments_of_a_whisper_that_times_no_words_become_utterances(conversation: Conversation) -> None:
     listener = whisper()
     heard = transcribe(conversation.video, listener)
     sound = Clip(conversation.video).sound()
@@ -120,7 +121,7 @@ def test_what_a_model_does_not_time_follows_the_last() -> None:
         {"text": " Sit.", "timestamp": (None, None)},
         {"text": " Bye.", "timestamp": (9.0, 11.0)},
     ]
-    assert list(_timed(chunks, 8.0)) == [("You came!", 0.0, 1.5), ("Sit.", 2.0, 8.0), ("Bye.", 8.0, 8.0)]
+    assert list(_timed(chunks, 8.0)) == [(" You came!", 0.0, 1.5), (" Sit.", 2.0, 8.0), (" Bye.", 8.0, 8.0)]
 
 
 def test_what_was_heard_is_kept(asr: Path, conversation: Conversation, tmp_path: Path) -> None:
@@ -137,10 +138,29 @@ def test_what_was_heard_is_kept(asr: Path, conversation: Conversation, tmp_path:
 
 def test_words_are_joined_until_a_pause() -> None:
     words = [("I", 0.0, 0.2), ("am", 0.3, 0.5), ("here", 0.5 + PAUSE + 0.1, 2.0), ("now", 2.1, 2.3)]
-    assert list(_join(words)) == [("I am", 0.0, 0.5), ("here now", 0.5 + PAUSE + 0.1, 2.3)]
+    assert list(_join(words, " ")) == [("I am", 0.0, 0.5), ("here now", 0.5 + PAUSE + 0.1, 2.3)]
     endless = [("la", float(second), second + 0.9) for second in range(40)]
-    assert all(end - start <= LONGEST_UTTERANCE for _, start, end in _join(endless))
-    assert sum(text.count("la") for text, *_ in _join(endless)) == 40
+    assert all(end - start <= LONGEST_UTTERANCE for _, start, end in _join(endless, " "))
+    assert sum(text.count("la") for text, *_ in _join(endless, " ")) == 40
+
+
+@pytest.mark.parametrize(
+    ("said", "utterances"),
+    [
+        (" Who is it? Dr. J. Brown. Hm... well, 3.5 euros!", ["Who is it?", "Dr. J. Brown.", "Hm... well, 3.5 euros!"]),
+        (' "Go away!" So do I. Oh', ['"Go away!"', "So do I.", "Oh"]),
+    ],
+)
+def test_words_are_joined_until_a_sentence_ends(said: str, utterances: list[str]) -> None:
+    words = [(f" {word}", place / 4, (place + 1) / 4) for place, word in enumerate(said.split())]
+    assert [text for text, *_ in _join(words, "")] == utterances
+
+
+def test_a_word_ends_where_its_sound_ends() -> None:
+    sound = np.full(32_000, 1e-4, np.float32)
+    sound[4_800:9_600] = np.sin(np.arange(4_800) / 5)
+    assert _without_silence(("so", 0.2, 1.9), sound, 16_000) == ("so", pytest.approx(0.3), pytest.approx(0.6))
+    assert _without_silence(("hush", 1.0, 1.01), sound, 16_000) == ("hush", 1.0, 1.01), "too short to tell"
 
 
 def test_silence_is_an_error(asr: Path, tmp_path: Path) -> None:
