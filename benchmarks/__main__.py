@@ -34,8 +34,8 @@ NAMES = (
     "export",
     "cold",
     "mini",
-    "reports",
     "readers",
+    "reports",
     "gpu",
 )
 # What is true of a small model, too; its times say nothing.

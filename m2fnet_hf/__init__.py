@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .online.stream import EmotionStream
     from .pipeline_m2fnet import MultimodalEmotionPipeline
     from .processing_m2fnet import M2FNetProcessor
+    from .reports.data_frame import to_data_frame
 
 _HOMES = {
     "AppearanceFeatureExtractor": "feature_extraction_m2fnet",
@@ -55,6 +56,7 @@ _HOMES = {
     "load_meld": "data.meld",
     "read_transcript": "data.transcripts",
     "register_face_backend": "faces.registry",
+    "to_data_frame": "reports.data_frame",
 }
 
 __all__ = [
@@ -84,6 +86,7 @@ __all__ = [
     "load_meld",
     "read_transcript",
     "register_face_backend",
+    "to_data_frame",
 ]
 
 

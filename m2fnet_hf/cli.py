@@ -4,34 +4,50 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
+from typing import NoReturn
 
 from ._version import __version__
 from .commands import app, evaluate, export, live, predict, push, train
 from .utils.console import say
+from .utils.files import out_of_space
+from .utils.stopping import Stopping
+from .utils.text import printable
 
 EXIT_FAILED = 1
-EXIT_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; errors end in one sentence on standard error.
 
     Returns:
-        0, or 1 where the work could not be done. Wrong usage exits with 2.
+        0, or 1 where the work could not be done, 130 after Ctrl-C and 143 after SIGTERM. Wrong usage exits with 2.
     """
+    for stream in (sys.stdout, sys.stderr):  # a name that the terminal has no letters for stops no command
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     options = _parse(arguments)
-    try:
-        options.command(options)
-    except KeyboardInterrupt:
-        return _fail("interrupted.", EXIT_INTERRUPTED)
-    except BrokenPipeError:  # `m2fnet predict ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED
-    except Exception as error:
-        if options.debug:
-            raise
-        return _fail(" ".join(str(error).split()) or type(error).__name__, EXIT_FAILED)
+    with Stopping() as stopping:
+        try:
+            options.command(options)
+        except KeyboardInterrupt:
+            return _fail("interrupted.", stopping.status)
+        except BrokenPipeError:  # `m2fnet predict ... | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return EXIT_FAILED
+        except Exception as error:
+            if stopping.signal is not None:
+                return _fail("interrupted.", stopping.status)
+            if options.debug:
+                raise
+            return _fail(_sentence(error), EXIT_FAILED)
     return 0
+
+
+def _sentence(error: Exception) -> str:
+    if out_of_space(error) and not (isinstance(error, OSError) and error.errno is None):
+        return "There must be room for what is written, found the disk full; make room and run again."
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _fail(message: str, status: int) -> int:
@@ -51,8 +67,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
+class _Parser(argparse.ArgumentParser):
+    """Its messages repeat what was given."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="m2fnet", description="The emotion of every utterance of a conversation.")
+    parser = _Parser(prog="m2fnet", description="The emotion of every utterance of a conversation.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the stack trace of an error")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

@@ -1,117 +1,20 @@
 """The configuration of M2FNet: the only source of its sizes."""
 
-import difflib
-import inspect
-import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields
-from types import NoneType
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
 
-from huggingface_hub.dataclasses import strict
-from huggingface_hub.errors import StrictDataclassFieldValidationError
-from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
-from transformers.utils import logging
+from transformers import AutoConfig, PreTrainedConfig
 
+from .config_checks_m2fnet import check_encoder, check_labels, check_languages, check_units
 from .names_m2fnet import MELD_EMOTIONS, PYFEAT_ACTION_UNITS, SPECTROGRAM_ENCODERS, TEMPERATURE_RANGE
+from .strict_config_m2fnet import LARGEST_SIZE, MOST_LAYERS, KnownKeywordsConfig, check_range, strict_config
 
 Fusion = Literal["attention", "gated", "concat"]
 FUSIONS: tuple[str, ...] = get_args(Fusion)
 
-# What the library adds to a config that it saves, beside the attributes of a plain config.
-_ADDED_ON_SAVING = (
-    *("auto_map", "custom_pipelines", "quantization_config", "use_cache"),
-    *("pad_token_id", "bos_token_id", "eos_token_id"),  # by Trainer, from the tokenizer
-)
-_IN_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a string", NoneType: "None"}
 
-_Config = TypeVar("_Config", bound=PreTrainedConfig)
-
-logger = logging.get_logger(__name__)
-
-
-def _strict(config_class: type[_Config]) -> type[_Config]:
-    """The library's strict form, where a dictionary becomes its sub-config and a wrong type is a `ValueError`."""
-    config_class = strict(config_class)
-    assign: Callable[..., None] = config_class.__setattr__
-
-    def __setattr__(self: Any, name: str, value: Any) -> None:  # noqa: N807
-        if isinstance(value, dict) and name in config_class.sub_configs:
-            value = _sub_config(name, value, config_class.sub_configs[name])
-        try:
-            assign(self, name, value)
-        except StrictDataclassFieldValidationError as error:
-            expected = _in_words(config_class.__dataclass_fields__[name].type)
-            raise ValueError(f"`{name}` must be {expected}, found {value!r}.") from error
-
-    config_class.__setattr__ = __setattr__  # type: ignore[method-assign]
-    return config_class
-
-
-def _sub_config(name: str, values: dict[str, Any], config_class: Any) -> PreTrainedConfig:
-    if issubclass(config_class, PreTrainedConfig):
-        return config_class(**values)
-    model_type = str(values.get("model_type"))
-    if model_type not in CONFIG_MAPPING:
-        raise ValueError(
-            f"`{name}` must name a model type of transformers in its `model_type`, found {model_type!r}; "
-            "pass a config object or the dictionary of one."
-        )
-    return CONFIG_MAPPING[model_type].from_dict(values)
-
-
-def _in_words(kind: Any) -> str:
-    """What values a field's annotation allows."""
-    if get_origin(kind) is Literal:
-        return f"one of {', '.join(get_args(kind))}"
-    if get_origin(kind) is Sequence:
-        return f"a list, each of it {_in_words(get_args(kind)[0])}"
-    kinds = [one for one in get_args(kind) if not (one is int and float in get_args(kind))]
-    return " or ".join(map(_in_words, kinds)) if kinds else _IN_WORDS.get(kind, f"a {kind.__name__}")
-
-
-class _KnownKeywordsConfig(PreTrainedConfig):
-    """A config that takes the keywords it knows only; of a saved config, unknown ones are left out with a warning."""
-
-    def __post_init__(self, **kwargs: Any) -> None:
-        for name in _unknown(type(self), kwargs):
-            near = difflib.get_close_matches(name, _keywords(type(self)), n=1)
-            hint = f"; did you mean `{near[0]}`?" if near else "."
-            raise ValueError(f"{type(self).__name__} has no argument `{name}`{hint}")
-        super().__post_init__(**kwargs)
-
-    @classmethod
-    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
-        """See the library. What a later version or another tool has added to a saved config is left out."""
-        left_out = _unknown(cls, config_dict)
-        if left_out:
-            logger.warning(f"{cls.__name__} has no use for {', '.join(left_out)} in the saved config.")
-        if cls._auto_class is None:  # loaded from the package, where the library must not ask for remote code
-            left_out += ["auto_map", "custom_pipelines"]
-        kept = {name: value for name, value in config_dict.items() if name not in left_out}
-        for name, config_class in cls.sub_configs.items():
-            if isinstance(kept.get(name), dict) and issubclass(config_class, _KnownKeywordsConfig):
-                kept[name] = config_class.from_dict(kept[name])
-        return super().from_dict(kept, **kwargs)
-
-
-def _keywords(config_class: type[PreTrainedConfig]) -> list[str]:
-    """The fields of a config and what else its constructor takes by name."""
-    more = inspect.signature(config_class.__post_init__).parameters
-    return [*(field.name for field in fields(config_class)), *(name for name in more if name not in ("self", "kwargs"))]
-
-
-def _unknown(config_class: type[PreTrainedConfig], names: Iterable[str]) -> list[str]:
-    """Those of the names that neither the config nor the library has an attribute for."""
-    plain = PreTrainedConfig()
-    known = {*_keywords(config_class), *_ADDED_ON_SAVING}
-    # The library passes some of its private attributes by their public name, such as `attn_implementation`.
-    return [name for name in names if name not in known and not hasattr(plain, name) and not hasattr(plain, f"_{name}")]
-
-
-@_strict
-class M2FNetVisualConfig(_KnownKeywordsConfig):
+@strict_config
+class M2FNetVisualConfig(KnownKeywordsConfig):
     """Sizes of the Action Unit encoder.
 
     Args:
@@ -146,10 +49,9 @@ class M2FNetVisualConfig(_KnownKeywordsConfig):
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
-        _require_positive(self, "num_action_units", "num_appearance_features", "max_faces")
-        if self.hidden_size is not None:
-            _require_positive(self, "hidden_size")
-        elif (self.visual_features, self.face_pooling) != ("action_units", "area"):
+        sizes = ("num_action_units", "num_appearance_features", "max_faces", "hidden_size")
+        check_range(self, 1, LARGEST_SIZE, *sizes)
+        if self.hidden_size is None and (self.visual_features, self.face_pooling) != ("action_units", "area"):
             raise ValueError(
                 "`hidden_size=None`, which averages, needs `visual_features='action_units'` and `face_pooling='area'`, "
                 f"found {self.visual_features!r} and {self.face_pooling!r}."
@@ -162,6 +64,7 @@ class M2FNetVisualConfig(_KnownKeywordsConfig):
                     f"`action_units` must name {self.num_action_units} units (`num_action_units`), "
                     f"found {len(self.action_units)}."
                 )
+            check_units(self.action_units)
             self.action_units = list(self.action_units)
         if not self.face_backend:
             self.face_backend = "opencv" if self.visual_features == "appearance" else "pyfeat"
@@ -175,8 +78,8 @@ class M2FNetVisualConfig(_KnownKeywordsConfig):
         return sizes.get(self.visual_features, sum(sizes.values()))
 
 
-@_strict
-class M2FNetConfig(_KnownKeywordsConfig):
+@strict_config
+class M2FNetConfig(KnownKeywordsConfig):
     """Configuration of [`M2FNetModel`]. Defaults are those of the 2022 internship report where it states one.
 
     A modality is part of the model when it has an encoder config, or a feature size for cached features alone; one
@@ -285,7 +188,9 @@ class M2FNetConfig(_KnownKeywordsConfig):
             self.speaker_normalization = list(self.speaker_normalization)
         if self.id2label is None and kwargs.get("num_labels") in (None, len(MELD_EMOTIONS)):
             self.id2label = dict(enumerate(MELD_EMOTIONS))
-            self.label2id = {label: index for index, label in enumerate(MELD_EMOTIONS)}
+        if self.id2label is not None and kwargs.get("num_labels") in (None, len(self.id2label)):
+            check_labels(self.id2label, self.label2id)
+            self.label2id = {label: int(index) for index, label in self.id2label.items()}
         super().__post_init__(**kwargs)
         self._check()
 
@@ -334,27 +239,24 @@ class M2FNetConfig(_KnownKeywordsConfig):
         return {name: index for index, name in enumerate(self.label_names)}
 
     def _check(self) -> None:
-        sizes = ("hidden_size", "num_attention_heads", "intermediate_size", "num_blocks", "num_speakers")
-        optional_sizes = ("attention_window", "text_feature_size", "audio_feature_size", "visual_feature_size")
-        _require_positive(self, *sizes, *(name for name in optional_sizes if getattr(self, name) is not None))
-        for name in ("num_hidden_layers", "num_fusion_layers"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"`{name}` must be a whole number of at least 0, found {getattr(self, name)}.")
+        for name in ("text_config", "audio_config"):
+            if getattr(self, name) is not None:
+                check_encoder(name, getattr(self, name))
+        check_range(self, 1, LARGEST_SIZE, "hidden_size", "num_attention_heads", "intermediate_size", "num_speakers")
+        check_range(self, 1, LARGEST_SIZE, "text_feature_size", "audio_feature_size", "visual_feature_size")
+        check_range(self, 1, LARGEST_SIZE, "num_blocks", "attention_window")
+        check_range(self, 0, MOST_LAYERS, "num_hidden_layers", "num_fusion_layers")
         dropouts = ("hidden_dropout", "attention_dropout", "classifier_dropout", "modality_dropout")
         for name in (*dropouts, "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must lie in [0, 1), found {getattr(self, name)}.")
-        least, most = TEMPERATURE_RANGE
-        if not least <= self.softmax_temperature <= most:
-            raise ValueError(
-                f"`softmax_temperature` must be a number from {least} to {most}, found {self.softmax_temperature}."
-            )
-        twice = [name for name, count in Counter(self.label_names).items() if count > 1]
-        if twice:
-            raise ValueError(f"`id2label` must hold different names, found {', '.join(twice)} more than once.")
-        for name in ("speaker_strength", "dialogue_strength"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"`{name}` must be a number of utterances above 0, found {getattr(self, name)}.")
+        check_range(self, *TEMPERATURE_RANGE, "softmax_temperature")
+        check_range(self, 1e-6, 1e6, "speaker_strength", "dialogue_strength")
+        check_range(self, 0, 100, "focal_gamma")
+        check_range(self, 1e-20, 1, "layer_norm_eps")
+        check_labels(self.id2label or {}, self.label2id)
+        if self.languages is not None:
+            check_languages(self.languages)
         unread = [name for name in self.speaker_normalization or () if name not in self.modalities]
         if unread:
             raise ValueError(
@@ -372,14 +274,8 @@ class M2FNetConfig(_KnownKeywordsConfig):
                     f"`class_weights` must hold one weight for each of the {self.num_labels} labels, "
                     f"found {len(self.class_weights)}."
                 )
-            if min(self.class_weights) < 0 or not sum(self.class_weights) > 0:
-                raise ValueError(f"`class_weights` must be non-negative and not all zero, found {self.class_weights}.")
-
-
-def _require_positive(config: PreTrainedConfig, *names: str) -> None:
-    for name in names:
-        if getattr(config, name) < 1:
-            raise ValueError(f"`{name}` must be a whole number of at least 1, found {getattr(config, name)}.")
+            if not (min(self.class_weights) >= 0 and 0 < sum(self.class_weights) < float("inf")):
+                raise ValueError(f"`class_weights` must be 0 or more and not all zero, found {self.class_weights}.")
 
 
 __all__ = ["M2FNetConfig", "M2FNetVisualConfig"]

@@ -34,10 +34,6 @@ class ContextSettings:
     def __post_init__(self) -> None:
         _require_choice("context", self.context, CONTEXTS)
         _require_choice("speaker_prefix", self.speaker_prefix, SPEAKER_PREFIXES)
-        for name in ("past_utterances", "future_utterances"):
-            value = getattr(self, name)
-            if value is not None and value < 0:
-                raise ValueError(f"`{name}` must be at least 0, or None for as many as fit, found {value}.")
 
 
 class TextContext:

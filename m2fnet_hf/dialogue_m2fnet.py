@@ -1,6 +1,5 @@
 """The data contract: every source becomes a `Dialogue`, and nothing after it knows where it came from."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,6 +8,8 @@ from typing import Any, NotRequired, TypedDict
 import numpy as np
 
 MODALITIES = ("text", "audio", "visual")
+# Seconds; no recording lasts a thousand hours.
+LATEST = 3_600_000.0
 # The label, as a number, of an utterance without one.
 IGNORED = -100
 FEATURES = ("text_features", "audio_features", "visual_features")
@@ -29,7 +30,7 @@ class Utterance:
     Args:
         text: the words; blank text counts as absent.
         speaker: name, unique within the dialogue.
-        start, end: times in the recording, in seconds, `start <= end`.
+        start, end: times in the recording, in seconds, `start <= end`, within a thousand hours.
         audio: mono sound [S], floating point.
         sampling_rate: of the sound, in Hz; needed with it.
         video: path of the clip that shows the utterance and nothing else.
@@ -75,6 +76,10 @@ class Utterance:
             value = getattr(self, name)
             if value is not None and not isinstance(value, str):
                 raise TypeError(f"`{name}` of an utterance must be a string, found {type(value).__name__}.")
+            if value is not None and not value.isascii():
+                # Half of a character, as JSON may hold, can be neither encoded nor written.
+                whole = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+                object.__setattr__(self, name, whole)
         if self.text is not None and not self.text.strip():
             object.__setattr__(self, "text", None)
         self._check_times()
@@ -98,8 +103,11 @@ class Utterance:
                 continue
             if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
                 raise TypeError(f"`{name}` of an utterance must be seconds, found {type(value).__name__}.")
-            if not math.isfinite(value) or value < 0:
-                raise ValueError(f"`{name}` of an utterance must be a time of at least 0 s, found {value}.")
+            if not 0 <= value <= LATEST:
+                raise ValueError(
+                    f"`{name}` of an utterance must be a time of at least 0 s and at most {LATEST:.0f} s, found "
+                    f"{value:.15g}."
+                )
             object.__setattr__(self, name, float(value))
         if self.start is not None and self.end is not None and self.start > self.end:
             raise ValueError(f"An utterance must end after it starts, found start {self.start} s and end {self.end} s.")
@@ -241,6 +249,7 @@ class EmotionPrediction(TypedDict):
     missing: dict[str, str]
     attentions: NotRequired[dict[str, list[float]]]
     weights: NotRequired[dict[str, float]]
+    embeddings: NotRequired[dict[str, list[float]]]
     modality_scores: NotRequired[ModalityScores]
     faces: NotRequired[list[TrackedFace]]
 

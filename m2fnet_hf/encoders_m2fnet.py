@@ -38,6 +38,7 @@ from .spectrogram_encoders_m2fnet import (
     spectrogram_states,
 )
 from .spectrogram_layout_m2fnet import spectrogram_layout
+from .weights_m2fnet import WholeWeightsMixin, check_report, check_values, load_with_report
 
 # Longer sound is encoded in pieces of at most this many samples (30 s) and pooled over all of them.
 LONGEST_SOUND = 16_000 * 30
@@ -69,8 +70,11 @@ def load_encoder(
 ) -> PreTrainedModel:
     """The same with pretrained weights. The whole model is loaded first: `BartEncoder` alone would load nothing."""
     config = AutoConfig.from_pretrained(name_or_path, **(overrides or {}))
-    model: Any = AutoModel.from_pretrained(name_or_path, config=config, **_without_pooler(config), **kwargs)
-    encoder = model.get_encoder() if config.is_encoder_decoder else model
+    options = {**_without_pooler(config), **kwargs}
+    model, report, where = load_with_report(AutoModel.from_pretrained, name_or_path, config=config, **options)
+    encoder: Any = model.get_encoder() if config.is_encoder_decoder else model
+    check_report(_report_of(encoder, model, report), where)
+    check_values(encoder, where)
     if Path(name_or_path).is_dir():
         encoder.config.name_or_path = ""  # a path of this machine would travel with every saved model
     if encoder.config.model_type in ANY_LENGTH:
@@ -80,6 +84,17 @@ def load_encoder(
     if not final_norm:
         remove_final_norm(encoder)
     return encoder
+
+
+def _report_of(encoder: nn.Module, model: nn.Module, report: dict[str, Any]) -> dict[str, Any]:
+    """What the report of a model says of its encoder; the rest of it may be random, since it is not used."""
+    own = {id(weight) for weight in encoder.state_dict(keep_vars=True).values()}
+    names = {name for name, weight in model.state_dict(keep_vars=True).items() if id(weight) in own}
+    return {
+        "missing_keys": names & set(report["missing_keys"]),
+        "mismatched_keys": [one for one in report["mismatched_keys"] if one[0] in names],
+        "unexpected_keys": (),
+    }
 
 
 def _without_pooler(config: PreTrainedConfig) -> dict[str, bool]:
@@ -317,7 +332,7 @@ def _block_diagonal(weights: list[torch.Tensor]) -> torch.Tensor:
     return torch.stack([torch.block_diag(*heads) for heads in zip(*weights, strict=True)])
 
 
-class M2FNetVisualEncoder(PreTrainedModel):
+class M2FNetVisualEncoder(WholeWeightsMixin, PreTrainedModel):
     """Action Units or appearance of all faces of a frame to one vector per frame.
 
     The report merges faces by learned weights without choosing a speaker, the paper weighs them by their area. Without
@@ -449,7 +464,15 @@ def modality_encoder(config: M2FNetConfig, modality: str) -> PreTrainedModel | N
     if modality == "visual":
         return None if config.visual_config is None else M2FNetVisualEncoder(config.visual_config)
     encoder = getattr(config, f"{modality}_config")
-    return None if encoder is None else build_encoder(encoder, modality != "audio" or config.audio_final_norm)
+    if encoder is None:
+        return None
+    try:
+        return build_encoder(encoder, modality != "audio" or config.audio_final_norm)
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"`{modality}_config` must describe an encoder of model type {encoder.model_type}, found values of which "
+            "none can be built; take the config of a pretrained one."
+        ) from error
 
 
 ENCODE: dict[str, Callable[..., torch.Tensor]] = {"text": encode_text, "audio": encode_sound, "visual": encode_faces}

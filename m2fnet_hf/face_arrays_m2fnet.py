@@ -267,8 +267,26 @@ class AppearanceArrays(FaceArrays):
         return projected
 
     def read_weights(self, path: str | Path) -> None:
-        """Read what was fitted from its file."""
-        self._weights = load_file(path)
+        """Read what was fitted from its file.
+
+        Raises:
+            ValueError: for a file that holds something else.
+        """
+        self._weights = self._checked_weights(load_file(path), path)
+
+    def _checked_weights(self, weights: dict[str, np.ndarray], path: str | Path) -> dict[str, np.ndarray]:
+        size = weights["mean"].size if "mean" in weights else 0
+        geometry = GEOMETRY_SIZE * self.geometry
+        shapes = {"mean": (size,), "components": (self.num_components, size - geometry), "scale": (geometry,)}
+        for name, shape in shapes.items():
+            found = weights.get(name)
+            if found is None or found.shape != shape or not np.isfinite(found).all():
+                described = "none" if found is None else f"{list(found.shape)}, or values that are not finite"
+                raise ValueError(
+                    f"{path} must hold `{name}` {list(shape)} (`num_components` and `geometry`), found {described}; "
+                    "fit the extractor again."
+                )
+        return weights
 
     def _parts(self, descriptors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Gradients and geometry (empty without)."""

@@ -10,8 +10,12 @@ from safetensors.numpy import save_file
 from transformers import BatchFeature, FeatureExtractionMixin
 from transformers.utils import TensorType, cached_file
 
-from .face_arrays_m2fnet import APPEARANCE_WEIGHTS, OPENFACE_UNITS, ActionUnitArrays, AppearanceArrays
+from .face_arrays_m2fnet import APPEARANCE_WEIGHTS, OPENFACE_UNITS, ActionUnitArrays, AppearanceArrays, FaceArrays
+from .strict_config_m2fnet import LARGEST_SIZE, check_range, check_type
+from .weight_files_m2fnet import damage_of
 
+# What the library and the Hub add to saved settings.
+_ADDED_ON_SAVING = {"auto_map", "feature_extractor_type", "image_processor_type", "processor_class"}
 _HUB_ARGUMENTS = {"cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token"}
 
 
@@ -37,8 +41,11 @@ class AUFeatureExtractor(ActionUnitArrays, FeatureExtractionMixin):
         openface_units: Mapping[str, Mapping[str, Any]] = OPENFACE_UNITS,
         **kwargs: Any,
     ) -> None:
-        FeatureExtractionMixin.__init__(self, **kwargs)
-        ActionUnitArrays.__init__(self, num_action_units, max_faces, person_normalization, openface_units)
+        _start(self, max_faces, person_normalization, kwargs)
+        check_type("num_action_units", num_action_units, int)
+        units = _checked_units(openface_units)
+        ActionUnitArrays.__init__(self, num_action_units, max_faces, person_normalization, units)
+        check_range(self, 1, LARGEST_SIZE, "max_faces", "num_action_units")
 
     def __call__(
         self,
@@ -89,8 +96,11 @@ class AppearanceFeatureExtractor(AppearanceArrays, FeatureExtractionMixin):
         person_normalization: bool = True,
         **kwargs: Any,
     ) -> None:
-        FeatureExtractionMixin.__init__(self, **kwargs)
+        _start(self, max_faces, person_normalization, kwargs)
+        check_type("num_components", num_components, int)
+        check_type("geometry", geometry, bool)
         AppearanceArrays.__init__(self, num_components, geometry, max_faces, person_normalization)
+        check_range(self, 1, LARGEST_SIZE, "max_faces", "num_components")
 
     def __call__(
         self,
@@ -148,7 +158,35 @@ class AppearanceFeatureExtractor(AppearanceArrays, FeatureExtractionMixin):
         lenient = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
         path = cached_file(name_or_path, APPEARANCE_WEIGHTS, **lenient, **where)
         if path is not None:
+            damage = damage_of(Path(path))
+            if damage is not None:
+                raise ValueError(f"{path} must be what was fitted to the faces (safetensors), found {damage}.")
             self.read_weights(path)
+
+
+def _start(extractor: FaceArrays, max_faces: Any, person_normalization: Any, more: dict[str, Any]) -> None:
+    """What both extractors begin with."""
+    unknown = sorted(more.keys() - _ADDED_ON_SAVING)
+    if unknown:
+        raise ValueError(f"{type(extractor).__name__} has no setting {', '.join(unknown)}; see its documentation.")
+    FeatureExtractionMixin.__init__(extractor, **more)  # type: ignore[arg-type]
+    check_type("max_faces", max_faces, int)
+    check_type("person_normalization", person_normalization, bool)
+
+
+def _checked_units(units: Any) -> dict[str, dict[str, Any]]:
+    check_type("openface_units", units, dict)
+    for unit, line in units.items():
+        try:
+            check_type("from", line["from"], str)
+            check_type("slope", line["slope"], float | int)
+            check_type("intercept", line["intercept"], float | int)
+        except (KeyError, TypeError, ValueError):
+            raise ValueError(
+                f"`openface_units` must give {unit} a column of OpenFace (`from`) and two numbers (`slope` and "
+                f"`intercept`), found {line!r}."
+            ) from None
+    return {unit: dict(line) for unit, line in units.items()}
 
 
 __all__ = ["AUFeatureExtractor", "AppearanceFeatureExtractor"]

@@ -26,6 +26,7 @@ from .losses import emotion_loss
 from .normalization_m2fnet import SpeakerNormalization
 from .outputs_m2fnet import M2FNetEmotionOutput, M2FNetModelOutput, requested
 from .packing_m2fnet import PackedBatch
+from .weights_m2fnet import WholeWeightsMixin
 
 
 class M2FNetFeedForward(nn.Module):
@@ -162,7 +163,7 @@ def sinusoidal_positions(number: torch.Tensor, hidden_size: int) -> torch.Tensor
     return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(-2)
 
 
-class M2FNetPreTrainedModel(M2FNetHubMixin, PreTrainedModel):  # type: ignore[misc]  # the library copies methods
+class M2FNetPreTrainedModel(M2FNetHubMixin, WholeWeightsMixin, PreTrainedModel):  # type: ignore[misc]  # the library copies methods
     """Weights, loading and saving of every M2FNet."""
 
     config: M2FNetConfig
@@ -492,8 +493,7 @@ class M2FNetForEmotionClassification(M2FNetPreTrainedModel):
                 focal_gamma=self.config.focal_gamma if self.config.loss == "focal" else 0.0,
                 num_items_in_batch=num_items_in_batch,
             )
-        details = {name: value for name, value in output.items() if name != "last_hidden_state"}
-        return M2FNetEmotionOutput(loss=loss, logits=logits, **details)
+        return M2FNetEmotionOutput(loss=loss, logits=logits, **output)
 
 
 __all__ = ["M2FNetForEmotionClassification", "M2FNetModel", "M2FNetPreTrainedModel"]

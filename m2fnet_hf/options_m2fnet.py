@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 # Those of each step.
 READING = ("asr", "faces", "frame_rate", "audio_track", "modalities", "cache", "progress", "on_problem")
-FORWARD = ("return_attentions", "return_modalities")
+FORWARD = ("return_attentions", "return_embeddings", "return_modalities")
 SHOWING = ("top_k", "return_faces")
 
 
@@ -29,6 +29,7 @@ class PipelineOptions(TypedDict, total=False):
     num_workers: int | None
     top_k: int | None
     return_attentions: bool
+    return_embeddings: bool
     return_modalities: bool
     return_faces: bool
 

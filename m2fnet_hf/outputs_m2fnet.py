@@ -54,6 +54,7 @@ class M2FNetEmotionOutput(ModelOutput):
     attentions: tuple[torch.Tensor, ...] | None = None
     audio_attentions: tuple[torch.Tensor, ...] | None = None
     visual_attentions: tuple[torch.Tensor, ...] | None = None
+    last_hidden_state: torch.Tensor | None = None
 
 
 def requested(values: list | None, which: bool | int | Sequence[int] | None) -> tuple | None:

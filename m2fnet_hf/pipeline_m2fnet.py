@@ -17,6 +17,7 @@ from .inputs_m2fnet import DialogueReader, RecordingSource, Source, UtteranceFie
 from .modality_scores_m2fnet import encode_once, given_modalities, keep
 from .options_m2fnet import PipelineOptions, by_step
 from .processing_m2fnet import M2FNetProcessor, check_causal
+from .processor_checks_m2fnet import check_fits
 
 if TYPE_CHECKING:
     from .modeling_m2fnet import M2FNetEmotionOutput, M2FNetForEmotionClassification
@@ -63,6 +64,9 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
         return_attentions: also give `attentions`: by modality, how much the utterance's text attends to the sound
             (`audio`) and the faces (`visual`) of each utterance of the dialogue, the mean over fusion modules and
             heads; with gated fusion `weights`, by modality.
+        return_embeddings: also give `embeddings`: of each modality that the utterance has, its state [H] behind the
+            dialogue encoders, and `fused`, what the classifier reads ([M * H], with gated fusion [H]). Not of an
+            exported model.
         return_modalities: also give `modality_scores`: `alone`, by modality the probabilities from this one, with the
             others withheld from the whole dialogue, and `without`, those with this one withheld. Of the modalities that
             the utterance has, and in `without` only where it has others. What was encoded is used again, so it costs
@@ -101,6 +105,7 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
         if self.processor is None:
             raise ValueError("The pipeline needs the model's processor, found None; give `processor=`.")
         check_causal(self.model.config, self.processor)
+        check_fits(self.model.config, self.processor)
 
     @classmethod
     def from_pretrained(cls, model: str | os.PathLike[str] | None = None, **options: Any) -> Self:
@@ -202,7 +207,11 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
         }
 
     def _forward(
-        self, batch: dict[str, Any], return_attentions: bool = False, return_modalities: bool = False
+        self,
+        batch: dict[str, Any],
+        return_attentions: bool = False,
+        return_embeddings: bool = False,
+        return_modalities: bool = False,
     ) -> dict[str, Any]:
         tensors, by_modality = batch["tensors"], None
         if return_modalities:
@@ -217,7 +226,17 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
             "modality_mask": output.modality_mask,
             "attentions": _attentions(output) if return_attentions else None,
             "weights": output.modality_weights if return_attentions else None,
+            "embeddings": self._embeddings(output) if return_embeddings else None,
         }
+
+    def _embeddings(self, output: "M2FNetEmotionOutput") -> dict[str, torch.Tensor]:
+        """[B, U, D] by modality, and fused."""
+        if output.modality_states is None or output.last_hidden_state is None:
+            raise ValueError(
+                "`return_embeddings` needs a model of torch, found an exported one; load what it was made of."
+            )
+        states = dict(zip(self.model.config.modalities, output.modality_states, strict=True))
+        return {**states, "fused": output.last_hidden_state}
 
     def _probabilities(self, output: "M2FNetEmotionOutput") -> torch.Tensor:
         """[B, U, C]."""
@@ -261,6 +280,11 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
             answer["attentions"] = {name: mean[b, u, :length].tolist() for name, mean in output["attentions"].items()}
         if output["weights"] is not None:
             answer["weights"] = dict(zip(config.modalities, output["weights"][b, u].tolist(), strict=True))
+        if output["embeddings"] is not None:
+            kept = (*answer["modalities"], "fused")
+            answer["embeddings"] = {
+                name: states[b, u].tolist() for name, states in output["embeddings"].items() if name in kept
+            }
         if output["by_modality"] is not None:
             here = {
                 kind: {name: found[b, u].cpu().numpy() for name, found in each.items()}

@@ -24,6 +24,7 @@ from .context_m2fnet import CONTEXTS_WITH_FUTURE, ContextSettings, TextContext
 from .dialogue_m2fnet import FEATURES, MODALITIES, Dialogue, Utterance, as_dialogues
 from .feature_extraction_m2fnet import AppearanceFeatureExtractor, AUFeatureExtractor
 from .hub_m2fnet import M2FNetHubMixin, upload_settings
+from .processor_checks_m2fnet import ProcessorFiles, check_context
 from .resampling_m2fnet import SHORTEST_SOUND, at_rate
 from .spectrogram_m2fnet import log_mel, reads_spectrograms
 
@@ -128,8 +129,10 @@ class M2FNetProcessor(ProcessorMixin, M2FNetHubMixin):
             feature_extractor or Wav2Vec2FeatureExtractor(),
             chat_template=chat_template,
         )
-        self.au_feature_extractor = _built(au_feature_extractor, AUFeatureExtractor)
-        self.appearance_feature_extractor = _built(appearance_feature_extractor, AppearanceFeatureExtractor)
+        self.au_feature_extractor = _built("au_feature_extractor", au_feature_extractor, AUFeatureExtractor)
+        self.appearance_feature_extractor = _built(
+            "appearance_feature_extractor", appearance_feature_extractor, AppearanceFeatureExtractor
+        )
         self.context = context
         self.past_utterances = past_utterances
         self.future_utterances = future_utterances
@@ -159,7 +162,13 @@ class M2FNetProcessor(ProcessorMixin, M2FNetHubMixin):
         cls, pretrained_model_name_or_path: str | os.PathLike, **kwargs: Any
     ) -> "M2FNetProcessor":
         """See the library."""
-        processor: Any = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        files = ProcessorFiles(pretrained_model_name_or_path, kwargs)
+        files.check_settings(cls.__init__)
+        try:
+            processor: Any = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            raise ValueError(files.explain(error)) from error
+        files.check_vocabulary(processor.tokenizer)
         processor.appearance_feature_extractor.load_weights(pretrained_model_name_or_path, **kwargs)
         return processor
 
@@ -247,9 +256,11 @@ class M2FNetProcessor(ProcessorMixin, M2FNetHubMixin):
     def _context_settings(self, given: Mapping[str, Any] | None = None) -> ContextSettings:
         """The processor's own settings of context, or those given instead."""
         own = {name: getattr(self, name) for name in _CONTEXT}
-        return ContextSettings(
+        settings = ContextSettings(
             **own | {name: given[name] for name in _CONTEXT if given and given.get(name) is not None}
         )
+        check_context(settings)
+        return settings
 
     def _features(
         self, batch: list[Dialogue], texts: list[list[str]], wanted: tuple[str, ...], context: ContextSettings
@@ -298,10 +309,16 @@ class M2FNetProcessor(ProcessorMixin, M2FNetHubMixin):
             return None
         target = self.feature_extractor.sampling_rate
         sound = at_rate(utterance.audio, utterance.sampling_rate, target)
-        if reads_spectrograms(self.feature_extractor):
-            return log_mel(self.feature_extractor, sound)
-        sound = np.pad(sound, (0, max(0, SHORTEST_SOUND - len(sound))))
-        return self.feature_extractor(sound, sampling_rate=target, return_tensors="np")["input_values"][0]
+        try:
+            if reads_spectrograms(self.feature_extractor):
+                return log_mel(self.feature_extractor, sound)
+            sound = np.pad(sound, (0, max(0, SHORTEST_SOUND - len(sound))))
+            return self.feature_extractor(sound, sampling_rate=target, return_tensors="np")["input_values"][0]
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ValueError(
+                "`feature_extractor` must make what the encoder reads of sound, found settings with which "
+                f"{type(self.feature_extractor).__name__} cannot; load the processor that was saved with the model."
+            ) from error
 
     def _visual(self, batch: list[Dialogue]) -> dict[str, np.ndarray]:
         features: dict[str, np.ndarray] = {}
@@ -338,11 +355,16 @@ def _refuse_unknown(settings: Mapping[str, Any], known: type) -> None:
         raise TypeError(f"The processor has no setting {', '.join(sorted(unknown))}; see `{known.__name__}`.")
 
 
-def _built(part: Extractor | Mapping[str, Any] | None, kind: type[Extractor]) -> Extractor:
+def _built(name: str, part: Extractor | Mapping[str, Any] | None, kind: type[Extractor]) -> Extractor:
     """A part of the processor, from itself or its settings."""
-    if part is None or isinstance(part, Mapping):
+    if isinstance(part, kind):
+        return part
+    if part is not None and not isinstance(part, Mapping):
+        raise ValueError(f"`{name}` must be the settings of a {kind.__name__}, found {part!r}.")
+    try:
         return kind(**part or {})
-    return part
+    except ValueError as error:
+        raise ValueError(f"`{name}`: {error}") from error
 
 
 def _columns(text: Any, audio: Any) -> tuple[list[str | None], list[np.ndarray | None]]:

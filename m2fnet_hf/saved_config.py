@@ -1,11 +1,11 @@
 """The settings of a saved model, read without the library that wrote them: what it reads and what it says."""
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from .dialogue_m2fnet import MODALITIES
+from .json_files_m2fnet import read_object
 from .names_m2fnet import MELD_EMOTIONS, SPECTROGRAM_ENCODERS
 
 
@@ -70,13 +70,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"A model must hold {path.name}, found none in {path.parent}; save it there again.")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        values = None
-    if not isinstance(values, dict):
-        raise damaged(path)
-    return values
+    return read_object(path)
 
 
 def damaged(path: Path) -> ValueError:

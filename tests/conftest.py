@@ -21,7 +21,9 @@ if find_spec("torch") is not None:
 ROOT = Path(__file__).parent.parent
 BROWSER_FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required"
+    "--disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required "
+    "--use-fake-device-for-media-stream --use-fake-ui-for-media-stream "
+    "--force-prefers-reduced-motion"
 )
 
 
@@ -170,7 +172,13 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The WAV file that the browser's microphone hears, over and over; a test writes it."""
+    return tmp_path_factory.mktemp("microphone") / "heard.wav"
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory, microphone: Path) -> Iterator[Any]:
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     programs = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
     absent = [name for name, place in programs.items() if place is None]
@@ -179,7 +187,11 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     options = webdriver.ChromeOptions()
     options.binary_location = programs["chromium"]
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for flag in (*BROWSER_FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+    places = (
+        f"--user-data-dir={tmp_path_factory.mktemp('profile')}",
+        f"--use-file-for-fake-audio-capture={microphone}",
+    )
+    for flag in (*BROWSER_FLAGS.split(), *places):
         options.add_argument(flag)
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(programs["chromedriver"]))
     driver.set_window_size(1400, 900)

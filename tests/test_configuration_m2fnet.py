@@ -58,11 +58,11 @@ def test_feature_sizes_count_the_blocks() -> None:
         ({"attention_dropout": "little"}, "`attention_dropout` must be a number, found 'little'"),
         ({"causal": "no"}, "`causal` must be true or false, found 'no'"),
         ({"class_weights": ["a"] * 7}, "`class_weights` must be a list, each of it a number or None"),
-        ({"text_config": 3}, "`text_config` must be a PreTrainedConfig or None, found 3"),
+        ({"text_config": 3}, "`text_config` must be a config or None, found 3"),
         ({"softmax_temperature": 0}, "`softmax_temperature` must be a number from 0.01 to 100.0, found 0"),
         ({"softmax_temperature": 1e-40}, "`softmax_temperature` must be a number from 0.01 to 100.0, found 1e-40"),
         ({"id2label": {0: "calm", 1: "calm"}}, "`id2label` must hold different names, found calm more than once"),
-        ({"num_fusion_layers": -1}, "`num_fusion_layers` must be a whole number of at least 0"),
+        ({"num_fusion_layers": -1}, "`num_fusion_layers` must be a whole number from 0 to 1000"),
     ],
 )
 def test_what_cannot_work_is_refused(arguments: dict, message: str) -> None:

@@ -157,6 +157,20 @@ def test_each_modality_is_heard_alone_and_withheld(pipe: MultimodalEmotionPipeli
     assert all("modality_scores" not in answer for answer in plain)
 
 
+def test_embeddings_are_what_the_classifier_reads(pipe: MultimodalEmotionPipeline) -> None:
+    dialogues = [tiny.dialogue(3, seed=1), [{"text": "yes"}]]
+    given, plain = pipe(dialogues, return_embeddings=True, batch_size=2), pipe(dialogues, batch_size=2)
+    assert [[{**one, "embeddings": None} for one in answers] for answers in given] == [
+        [{**one, "embeddings": None} for one in answers] for answers in plain
+    ]
+    assert given[1][0]["embeddings"].keys() == {"text", "fused"}
+    for answer in given[0]:
+        assert answer["embeddings"].keys() == {*answer["modalities"], "fused"}
+        logits = pipe.model.classifier(torch.tensor(answer["embeddings"]["fused"]))
+        scores = dict(zip(pipe.model.config.label_names, logits.softmax(-1).tolist(), strict=True))
+        assert scores == pytest.approx(answer["scores"], abs=1e-5)
+
+
 def test_what_was_encoded_is_used_again(pipe: MultimodalEmotionPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     encoded = mock.Mock(wraps=pipe.model.model.audio_encoder.forward)
     monkeypatch.setattr(pipe.model.model.audio_encoder, "forward", encoded)

@@ -18,13 +18,16 @@ FOLDER = Path(m2fnet_hf.__file__).parent
 LONGEST = 500  # lines
 # Each room stands on its own rank and those above it in this table.
 RANKS = (
-    ("_version", "utils", "hub_m2fnet", "embedded_models", "names_m2fnet"),
-    ("configuration_m2fnet",),
+    (
+        *("_version", "utils", "hub_m2fnet", "json_files_m2fnet", "weight_files_m2fnet", "embedded_models"),
+        "names_m2fnet",
+    ),
+    ("configuration_m2fnet", "strict_config_m2fnet", "config_checks_m2fnet"),
     ("dialogue_m2fnet", "losses"),
     (
         *("face_arrays_m2fnet", "feature_extraction_m2fnet", "spectrogram_layout_m2fnet", "spectrogram_m2fnet"),
         *("resampling_m2fnet", "context_m2fnet", "packing_m2fnet", "pooling_m2fnet", "outputs_m2fnet"),
-        *("micro_batches_m2fnet", "saved_config"),
+        *("micro_batches_m2fnet", "saved_config", "weights_m2fnet"),
         *("answers_m2fnet", "options_m2fnet", "data", "media"),
     ),
     (
@@ -32,7 +35,7 @@ RANKS = (
         *("attention_m2fnet", "packed_text_m2fnet", "spectrogram_encoders_m2fnet", "encoders_m2fnet"),
         *("features_m2fnet", "modeling_m2fnet", "faces"),
     ),
-    ("processing_m2fnet", "recordings"),
+    ("processing_m2fnet", "processor_checks_m2fnet", "recordings"),
     ("inputs_m2fnet",),
     ("pipeline_m2fnet",),
     ("features", "evaluation", "online", "reports"),

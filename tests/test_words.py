@@ -38,7 +38,7 @@ LITERAL = {"m2fnet_hf/faces/appearance.py": r"\beyes\b"}
 # A figure is a picture: matplotlib's, an option that asks for pictures, or one of a paper.
 FIGURE = re.compile(r"(?i)figures?")
 PICTURES = re.compile(r"--figures\b|options\.figures\b|\bfigures/|\b[Ff]igures? \d")
-DRAWN = {"m2fnet_hf/reports/plots.py", "m2fnet_hf/reports/timeline.py"}
+DRAWN = {"m2fnet_hf/reports/plots.py", "m2fnet_hf/reports/timeline.py", "docs/renew.py"}
 
 
 def pages() -> list[Path]:

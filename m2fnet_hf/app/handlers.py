@@ -1,32 +1,35 @@
-"""What the page's buttons do."""
+"""What the page's buttons do with a conversation."""
 
+import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from html import escape
+from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from urllib.parse import quote
 
 import gradio as gr
 from transformers import Pipeline
 
-from ..data.transcripts import read_transcript
 from ..dialogue_m2fnet import Dialogue, Utterance
 from ..media.clip import Clip
-from ..online.live import in_real_time, live
+from ..online.live import LiveEmotions, in_real_time
 from ..pipeline_m2fnet import MultimodalEmotionPipeline
 from ..recordings.build_reader import build_reader
 from ..recordings.transcribe import transcribe
 from ..reports.console_tables import UNREAD
-from ..reports.formatting import one_line
 from ..reports.result import build_result
 from ..reports.writers import write_reports
 from ..utils.console import remarks
+from .messages import warn
 from .modality_table import modality_table
 from .rows import from_rows, to_rows
+from .uploads import check_recording, open_upload
 
 LATEST = 'onload="this.contentWindow.scrollTo(0, this.contentDocument.body.scrollHeight)"'
+KEPT = 3600  # seconds that results are kept of visitors who did not close the page
 
 
 class Handlers:
@@ -52,164 +55,185 @@ class Handlers:
     ) -> None:
         self.pipe = pipe
         self.model = model
-        self.folder = folder
+        self.folder = Path(folder)
         self.asr = asr
         self.faces = faces
         self.license = license
         self.reads = pipe.model.config.modalities
+        # The tokenizer is for one thread at a time, and warnings are caught for the whole process.
+        self.turn = Lock()
 
     def predict(
         self,
         recording: str | None,
         transcript: str | None,
         rows: list[list[Any]],
-        visitor: str | None,
+        track: int | None,
+        request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008  so Gradio finds it
     ) -> tuple[Any, ...]:
-        """The timeline, the modalities, the reports, the table's rows and the visitor's folder.
-
-        Raises:
-            gr.Error: with one sentence, for what cannot be read.
-        """
-        with answered():
-            with remarks() as said:
-                utterances = self._read(recording, transcript, rows, progress, said)
-                answers: Any = self.pipe(utterances, return_attentions=True, return_modalities=True)
-            source = Path(recording or transcript or "conversation")
-            result = build_result(answers, self.pipe.model.config, self.model, source.name, said, self.license)
-            visitor, folder = self._new_folder(visitor)
-            with remarks() as left_out:
-                reports = write_reports(result, folder, source.stem, recording=recording)
-            warn(left_out)
+        """The timeline, the modalities, the reports and the table's rows."""
+        source = Path(recording or transcript or "conversation")
+        with self.turn:
+            utterances = self.utterances(recording, transcript, rows, track, progress)
+            answers, result = self.answer(utterances, recording, source.name, track, progress)
+            reports, left_out = self.write(result, self.new_folder(request), source.stem, recording)
+        warn(left_out)
         files = gr.Files([str(report) for report in reports], visible=True)
         page = next(report for report in reports if report.suffix == ".html")
         if len(self.reads) > 1:
             modalities = modality_table(answers, self.reads, result["labels"])
         else:
             modalities = f"<p>This model reads {UNREAD[self.reads[0]]} only: there is nothing to withhold from it.</p>"
-        return _frame(page), modalities, files, to_rows(utterances), visitor
-
-    def read(
-        self,
-        recording: str | None,
-        transcript: str | None,
-        rows: list[list[Any]],
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> list[Utterance]:
-        """The utterances, with what the model reads of the recording.
-
-        Raises:
-            gr.Error: with one sentence, for what cannot be read.
-        """
-        with answered(), remarks() as said:
-            utterances = self._read(recording, transcript, rows, progress, said)
-        warn(said)
-        return utterances
+        return frame(page), modalities, files, to_rows(utterances)
 
     def play(
-        self, recording: str | None, utterances: list[Utterance], visitor: str | None
-    ) -> Iterator[tuple[Any, ...]]:
-        """The player, the timeline and the visitor's folder, again with every utterance that was said."""
-        visitor, folder = self._new_folder(visitor)
-        yield _player(recording), "", visitor
-        source = Path(recording or "conversation").name
-        answers: dict[int, Any] = {}
-        with answered():
-            for step, (position, answer) in enumerate(live(self.pipe, in_real_time(utterances))):
-                answers[position] = answer
-                heard = [answers[number] for number in sorted(answers)]
-                if any(one["modalities"] for one in heard):
-                    result = build_result(heard, self.pipe.model.config, self.model, source, model_license=self.license)
-                    (page,) = write_reports(result, folder, f"live-{step}", ["html"])
-                    yield gr.skip(), _frame(page, LATEST), visitor
-
-    def _read(
         self,
         recording: str | None,
         transcript: str | None,
         rows: list[list[Any]],
-        progress: gr.Progress,
-        problems: list[str],
-    ) -> list[Utterance]:
-        def track(items: Iterable[Any], description: str = "", total: float | None = None) -> Iterable[Any]:
-            return progress.tqdm(items, description, total)
+        track: int | None,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> Iterator[tuple[Any, ...]]:
+        """The player and the timeline, again with every utterance that was said."""
+        with self.turn:
+            utterances = self.utterances(recording, transcript, rows, track, progress)
+            dialogue, problems = self.with_recording(utterances, recording, track, progress)
+        warn(problems)
+        yield player(recording), ""
+        shown, emotions = LiveTimeline(self, request), LiveEmotions(self.pipe)
+        answers: dict[int, Any] = {}
+        for utterance in in_real_time(dialogue):
+            with self.turn:
+                answers.update(emotions.add(utterance))
+                timeline = shown(answers, Path(recording or "conversation").name)
+            yield gr.skip(), timeline
 
+    def utterances(
+        self,
+        recording: str | None,
+        transcript: str | None,
+        rows: list[list[Any]],
+        track: int | None,
+        progress: gr.Progress,
+    ) -> list[Utterance]:
+        """Who says what: the table's rows, or the transcript that was not read into it, or what is recognised.
+
+        Raises:
+            ValueError: where no words are given.
+        """
         if recording is not None:
             check_recording(recording)
-        utterances: Sequence[Any] = from_rows(rows)
-        if not utterances and transcript is not None:  # it was not yet read into the table
-            utterances = list(read_transcript(transcript))
+        utterances = from_rows(rows)
+        if not utterances and transcript is not None:
+            utterances = from_rows(to_rows(open_upload(transcript, recording)[0]))
         if not utterances and recording is not None and self.asr is not None:
-            utterances = list(transcribe(Path(recording), self.asr, progress=track))
+            utterances = list(transcribe(Path(recording), self.asr, progress=_tracked(progress), audio_track=track))
         if not utterances:
             raise ValueError(
                 "The words that are said are needed, found none; upload a transcript or write them into the table."
             )
-        dialogue = Dialogue(utterances)
-        if recording is not None:
-            reader = build_reader(self.pipe.model, self.pipe.processor, self.faces, progress=track)
-            dialogue, found = reader(dialogue, recording)
-            problems += found
-        return list(dialogue)
+        return utterances
 
-    def _new_folder(self, visitor: str | None) -> tuple[str, str]:
-        """The visitor's folder, and an empty one in it; their names cannot be guessed."""
-        visitor = visitor or tempfile.mkdtemp(dir=self.folder)
-        return visitor, tempfile.mkdtemp(dir=visitor)
+    def with_recording(
+        self, utterances: Sequence[Utterance], recording: str | None, track: int | None, progress: gr.Progress
+    ) -> tuple[Dialogue, list[str]]:
+        """The utterances with what the model reads of the recording, and what it could not read."""
+        if recording is None:
+            return Dialogue(utterances), []
+        settings = {"faces": self.faces, "audio_track": track, "progress": _tracked(progress)}
+        return build_reader(self.pipe.model, self.pipe.processor, **settings)(Dialogue(utterances), recording)
+
+    def answer(
+        self,
+        utterances: Sequence[Utterance],
+        recording: str | None,
+        source: str,
+        track: int | None,
+        progress: gr.Progress,
+    ) -> tuple[Any, dict[str, Any]]:
+        """The predictions, and the result that all reports take."""
+        dialogue, problems = self.with_recording(utterances, recording, track, progress)
+        answers: Any = self.pipe(
+            list(dialogue), return_attentions=True, return_modalities=True, on_problem=problems.append
+        )
+        warn(problems)
+        return answers, build_result(answers, self.pipe.model.config, self.model, source, problems, self.license)
+
+    def write(
+        self, result: dict[str, Any], folder: str | Path, stem: str, recording: str | None
+    ) -> tuple[list[Path], list[str]]:
+        """The reports, and what was left out of them."""
+        with remarks() as left_out:
+            reports = write_reports(result, folder, stem, recording=recording)
+        return reports, left_out
+
+    def new_folder(self, request: gr.Request) -> str:
+        """An empty folder in the visitor's own; their names cannot be guessed."""
+        for old in self.folder.iterdir():
+            if time.time() - old.stat().st_mtime > KEPT:
+                shutil.rmtree(old, ignore_errors=True)
+        visitor = self._visitor(request)
+        visitor.mkdir(exist_ok=True)
+        return tempfile.mkdtemp(dir=visitor)
+
+    def forget(self, request: gr.Request) -> None:
+        """Delete what was made for a visitor."""
+        shutil.rmtree(self._visitor(request), ignore_errors=True)
+
+    def _visitor(self, request: gr.Request) -> Path:
+        return self.folder / sha256(str(request.session_hash).encode()).hexdigest()
 
 
-@contextmanager
-def answered() -> Iterator[None]:
-    """What is wrong with what was given, as a sentence in the page.
+class LiveTimeline:
+    """A timeline that grows, in one file."""
 
-    Raises:
-        gr.Error: in place of an error of its body.
-    """
-    try:
-        yield
-    except (ImportError, OSError, TypeError, ValueError) as error:
-        raise gr.Error(escape(one_line(str(error))), duration=None, print_exception=False) from error
+    def __init__(self, handlers: Handlers, request: gr.Request) -> None:
+        self.handlers = handlers
+        self._folder = handlers.new_folder(request)
+        self._drawn = 0
+
+    def __call__(self, answers: dict[int, Any], source: str) -> Any:
+        """HTML with the timeline of the predictions by position; nothing new where nothing could be read."""
+        heard = [answers[number] for number in sorted(answers)]
+        if not any(one["modalities"] for one in heard):
+            return gr.skip()
+        config, model, license = self.handlers.pipe.model.config, self.handlers.model, self.handlers.license
+        result = build_result(heard, config, model, source, model_license=license)
+        (page,) = write_reports(result, self._folder, "live", ["html"])
+        self._drawn += 1
+        return frame(page, LATEST, f"?{self._drawn}")
 
 
-def warn(sentences: Iterable[str]) -> None:
-    """Sentences in the page, beside what goes on."""
-    for sentence in sentences:
-        gr.Warning(escape(sentence), duration=None)
-
-
-def read_rows(transcript: str | None) -> Any:
+def read_rows(transcript: str | None, recording: str | None) -> Any:
     """The rows of the table, which stays as it is where the transcript was taken away."""
     if transcript is None:
         return gr.skip()
-    with answered(), remarks() as said:
-        rows = to_rows(read_transcript(transcript))
+    dialogue, said = open_upload(transcript, recording)
     warn(said)
-    return rows
+    return to_rows(dialogue)
 
 
-def check_recording(recording: str) -> None:
-    """Refuse a file without picture and sound.
+def frame(page: Path, attributes: str = "", version: str = "") -> str:
+    """HTML that shows a page."""
+    return f'<iframe title="Timeline" src="{_address(page)}{version}" {attributes}></iframe>'
 
-    Raises:
-        ValueError: for such a file.
-    """
-    clip = Clip(recording)
-    if not clip.has_video and not clip.has_audio:
-        raise ValueError(
-            f"{clip.path.name} must be a video or a sound recording, found neither in it; give another file."
-        )
+
+def player(recording: str | None) -> str:
+    """HTML that plays a recording."""
+    if recording is None:
+        return ""
+    element = "video" if Clip(recording).has_video else "audio"
+    return f'<{element} controls autoplay playsinline src="{_address(recording)}"></{element}>'
 
 
 def _address(path: str | Path) -> str:
     return f"gradio_api/file={quote(str(path))}"
 
 
-def _frame(page: Path, attributes: str = "") -> str:
-    return f'<iframe title="Timeline" src="{_address(page)}" {attributes}></iframe>'
+def _tracked(progress: gr.Progress) -> Any:
+    def track(items: Iterable[Any], description: str = "", total: float | None = None) -> Iterable[Any]:
+        return progress.tqdm(items, description, total)
 
-
-def _player(recording: str | None) -> str:
-    if recording is None:
-        return ""
-    element = "video" if Clip(recording).has_video else "audio"
-    return f'<{element} controls autoplay playsinline src="{_address(recording)}"></{element}>'
+    return track

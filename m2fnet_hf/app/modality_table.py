@@ -38,7 +38,8 @@ def modality_table(answers: Sequence[Mapping[str, Any]], reads: Sequence[str], l
             cells.append(", ".join(f"{UNREAD[name]} {share:.0%}" for name, share in answer["weights"].items()))
         rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
-    return f'<div class="modalities"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return f'<div class="table modalities">{table}</div>'
 
 
 def _change(answer: Mapping[str, Any], scores: Mapping[str, float], colors: Mapping[str, str]) -> str:

@@ -4,7 +4,10 @@ from typing import Any
 
 from ..hub.load import load_pipeline, model_license, model_name
 from .handlers import Handlers
-from .page import CSS, LARGEST_UPLOAD, SAMPLE, THEME, build_page
+from .page import CSS, THEME, build_page
+from .uploads import LARGEST_RECORDING
+
+MOST_SESSIONS = 100  # Gradio keeps those of visitors who left, too, and each takes memory
 
 
 def load(model: str | None, folder: str, asr: str | None = None, faces: str | None = None) -> Handlers:
@@ -27,12 +30,13 @@ def load(model: str | None, folder: str, asr: str | None = None, faces: str | No
 def serve(handlers: Handlers, **options: Any) -> Any:
     """Launch the page; `options` are Gradio's."""
     return build_page(handlers).launch(
-        allowed_paths=[handlers.folder, str(SAMPLE)],
-        max_file_size=LARGEST_UPLOAD,
+        allowed_paths=[str(handlers.folder)],
+        max_file_size=f"{LARGEST_RECORDING}mb",
         theme=THEME,
         css=CSS,
-        footer_links=["settings"],
+        footer_links=[],
         run_history=False,  # the next one at this browser need not know
+        state_session_capacity=MOST_SESSIONS,
         ssr_mode=False,
         **options,
     )

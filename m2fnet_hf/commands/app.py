@@ -7,7 +7,7 @@ from typing import Any
 
 from ..hub.load import add_model
 
-DEMO_EXTRA = "pip install 'm2fnet-hf[demo,reports]'"
+DEMO_EXTRA = "pip install 'm2fnet-hf[demo,live,reports]'"
 DESCRIPTION = (
     "Serve an app to upload, correct, play and record conversations in a browser. Where an option is not given, the "
     "variables M2FNET_MODEL, M2FNET_ASR and M2FNET_FACES stand in for it: those of a Hugging Face Space, for instance."

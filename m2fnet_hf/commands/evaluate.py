@@ -8,6 +8,7 @@ from ..hub.load import add_model, find_model, load_pipeline, model_license, mode
 from ..utils.console import progress, remarks, show
 from ..utils.files import write_json
 from .data import add_data, dataset_name, faces_of, read_splits, split_of
+from .outputs import add_overwrite, check_outputs
 from .train import TRAIN_EXTRA
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def add(commands: Any) -> None:
     evaluate.add_argument("--predictions", type=Path, metavar="FILE", help="write each prediction, as JSON lines")
     evaluate.add_argument("--figures", type=Path, metavar="FOLDER", help="draw pictures of the metrics there")
     add_model(evaluate)
+    add_overwrite(evaluate)
     evaluate.set_defaults(command=_evaluate)
 
     calibrate = commands.add_parser(
@@ -47,6 +49,7 @@ def add(commands: Any) -> None:
     calibrate.add_argument("--faces", metavar="NAME", help=FACES)
     calibrate.add_argument("--model", type=Path, required=True, metavar="FOLDER", help="the model that is changed")
     calibrate.add_argument("--output", type=Path, metavar="FILE", help="write the metrics to this JSON file")
+    add_overwrite(calibrate)
     calibrate.set_defaults(command=_calibrate)
 
 
@@ -63,6 +66,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         from ..evaluation.predictions import predict_utterances, tee_predictions
     except ImportError as error:
         raise ImportError(f"Evaluation needs {error.name}: {TRAIN_EXTRA}") from None
+    check_outputs(options, _outputs(options), _inputs(options))
     with remarks():
         pipe = load_pipeline(options.model, batch_size=8, **faces_of(options))
         records = predict_utterances(pipe, dialogues, progress)
@@ -89,6 +93,18 @@ def _evaluate(options: argparse.Namespace) -> None:
         write_plots(results, options.figures)
 
 
+def _outputs(options: argparse.Namespace) -> dict[Path, str]:
+    """The kinds of the files that are written, by path."""
+    outputs = {options.output: "metrics", options.predictions: "jsonl"}
+    if options.figures is not None:
+        outputs |= {options.figures / f"{name}.png": "png" for name in ("confusion", "f1", "reliability")}
+    return {path: kind for path, kind in outputs.items() if path is not None}
+
+
+def _inputs(options: argparse.Namespace) -> list[object]:
+    return [options.faces, options.meld, options.iemocap, options.acted, options.data, options.features]
+
+
 def _dialogues(options: argparse.Namespace) -> "Sequence[Dialogue]":
     """Those of one split or, such as those of a corpus that no split was trained on, of all."""
     if options.split != "all":
@@ -105,6 +121,8 @@ def _calibrate(options: argparse.Namespace) -> None:
         from ..evaluation.calibration import calibrate, set_temperature
     except ImportError as error:
         raise ImportError(f"Calibration needs {error.name}: {TRAIN_EXTRA}") from None
+    if options.output is not None:
+        check_outputs(options, {options.output: "metrics"}, _inputs(options))
     with remarks():
         results = calibrate(load_pipeline(str(options.model), batch_size=8, **faces_of(options)), dialogues, progress)
     set_temperature(options.model, results["temperature"])

@@ -1,13 +1,13 @@
 """`m2fnet export`: a model for other runtimes."""
 
 import argparse
-import tempfile
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..hub.load import add_model, find_model, load_pipeline
 from ..utils.console import progress, remarks, working
+from ..utils.files import new_folder, scratch_folder
 
 if TYPE_CHECKING:
     from ..modeling_m2fnet import M2FNetForEmotionClassification
@@ -43,19 +43,17 @@ def _export(options: argparse.Namespace) -> None:
     if options.meld is not None and not options.int8:
         options.parser.error("--meld measures what --int8 costs, found no --int8")
     _needed("onnx")  # says at once what it lacks
-    with remarks():
+    with remarks(), new_folder(options.output) as unfinished:
         pipe = load_pipeline(options.model)
         if not options.int8:
-            _say_equal(_exported(pipe, options.output))
+            _say_equal(_exported(pipe, unfinished))
         else:
-            options.output.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=options.output.parent) as folder:
-                single = Path(folder) / "single"
+            with scratch_folder(options.output) as single:
                 _say_equal(_exported(pipe, single))
-                _quantize(options, pipe.model, single)
-    from ..hub.license import copy_license
+                _quantize(options, pipe.model, single, unfinished)
+        from ..hub.license import copy_license
 
-    copy_license(find_model(options.model), options.output)
+        copy_license(find_model(options.model), unfinished)
     print(f"Written to {options.output}: {', '.join(sorted(path.name for path in options.output.glob('*.onnx')))}")
 
 
@@ -68,16 +66,14 @@ def _say_equal(difference: float) -> None:
     print(f"The largest difference to torch's logits, on ragged random dialogues, is {difference:.1e}.")
 
 
-def _quantize(options: argparse.Namespace, model: "M2FNetForEmotionClassification", single: Path) -> None:
+def _quantize(options: argparse.Namespace, model: "M2FNetForEmotionClassification", single: Path, output: Path) -> None:
     quantize = _needed("quantize")
-    for name, (before, after) in quantize.quantize_encoders(single, options.output).items():
+    for name, (before, after) in quantize.quantize_encoders(single, output).items():
         print(f"{name}: {before / 1e6:.1f} MB in single precision, {after / 1e6:.1f} MB in 8 bits")
-    pipes = {
-        name: load_pipeline(str(folder)) for name, folder in (("single precision", single), ("8 bits", options.output))
-    }
+    pipes = {name: load_pipeline(str(folder)) for name, folder in (("single precision", single), ("8 bits", output))}
     batches = [_needed("verify").ragged_inputs(model, TIMED, seed) for seed in range(4)]
     runner = _needed("runner").OnnxEmotionModel
-    ratio = quantize.time_ratio(runner(single), runner(options.output), batches)
+    ratio = quantize.time_ratio(runner(single), runner(output), batches)
     print(f"time: {ratio['median']:.2f} of that of single precision ({ratio['least']:.2f} to {ratio['most']:.2f})")
     if options.meld is not None:
         _compare_on_meld(options, pipes)

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..hub.load import add_model, load_config, load_pipeline, model_license, model_name
-from ..utils.console import remarks, say
+from ..utils.console import remarks, say, tell
+from ..utils.text import shown
+from .outputs import add_overwrite, check_outputs
 
 if TYPE_CHECKING:
     from ..configuration_m2fnet import M2FNetConfig
@@ -38,6 +40,7 @@ def add(commands: Any) -> None:
     )
     live.add_argument("--faces", metavar="NAME", help="pyfeat, pyfeat-v2, opencv, a csv or npz file, or none")
     live.add_argument("--frame-rate", type=float, default=2.0, metavar="N", help="frames looked at a second (2)")
+    add_overwrite(live)
     live.set_defaults(command=_live)
 
 
@@ -45,8 +48,13 @@ def _live(options: argparse.Namespace) -> None:
     from ..data.language import describe_foreign
     from ..recordings.open import open_source
     from ..reports.console_tables import reads_only
+    from ..reports.writers import report_name
 
     source = {"recording": options.source, "transcript": options.transcript} if options.transcript else options.source
+    if options.output is not None:
+        named = {"source": _source(options).name}
+        output = options.output / report_name(named, Path(options.source).stem, "json")
+        check_outputs(options, {output: "json"}, [options.source, options.transcript, options.faces])
     predictions: list[EmotionPrediction] = []
     is_stopped = False
     with remarks() as said:
@@ -57,7 +65,7 @@ def _live(options: argparse.Namespace) -> None:
         notes = [note for note in (reads_only(config.modalities), foreign) if note is not None]
         warnings.filterwarnings("ignore", re.escape(foreign or "(nothing)"))  # what is said here needs no repetition
         if notes:
-            print("\n".join(notes), end="\n\n", flush=True)
+            tell("\n".join(notes) + "\n")
         from ..online.live import live  # it loads torch, which a refused transcript does without
 
         pipe = load_pipeline(options.model)
@@ -111,7 +119,7 @@ def _growing() -> "Iterator[Callable[[Sequence[EmotionPrediction], int], None]]"
 
     console = Console()
     if not console.is_terminal:
-        yield lambda predictions, position: print(_line(predictions[position]), flush=True)
+        yield lambda predictions, position: tell(_line(predictions[position]))
         return
     shown: Sequence[EmotionPrediction] = []
     with Live(console=console, transient=True) as screen:
@@ -137,6 +145,10 @@ def _line(prediction: "EmotionPrediction") -> str:
     return " ".join(filter(None, words))
 
 
+def _source(options: argparse.Namespace) -> Path:
+    return Path(options.transcript or options.source)
+
+
 def _write(
     options: argparse.Namespace,
     config: "M2FNetConfig",
@@ -147,10 +159,10 @@ def _write(
     from ..reports.result import build_result
     from ..reports.writers import write_reports
 
-    source = Path(options.transcript or options.source)
+    source = _source(options)
     license = model_license(options.model)
-    result = build_result(predictions, config, model_name(options.model), source.name, said, license)
+    result = build_result(predictions, config, model_name(options.model), shown(source.name), said, license)
     if recording is not None:
         result["recording"] = Path(os.path.relpath(recording, options.output)).as_posix()
-    (written,) = write_reports(result, options.output, (recording or source).stem, ["json"])
-    print(f"\nWritten to {written}")
+    (written,) = write_reports(result, options.output, Path(options.source).stem, ["json"])
+    tell(f"\nWritten to {written}")

@@ -6,11 +6,17 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ..dialogue_m2fnet import LATEST
 from ..hub.load import add_model, load_config, load_pipeline
-from ..utils.console import remarks, say, show
+from ..media.frame_rate import check_frame_rate
+from ..utils.console import remarks, say, show, tell
+from ..utils.paths import check_file
+from ..utils.text import shown
+from .outputs import add_overwrite, check_outputs
 from .predict_folder import predict_folder
 from .prediction import (
     check_reports,
+    check_results,
     draw,
     foreign_words,
     predict_conversations,
@@ -37,10 +43,15 @@ def add(commands: Any) -> None:
         "--transcript", metavar="FILE", help="of the recording: subtitles, csv, text, JSON, ELAN, Praat"
     )
     predict.add_argument("--asr", metavar="NAME", help="speech recognition model, for a recording without transcript")
+    predict.add_argument(
+        "--speakers", metavar="NAME", help="pyannote model that names the speakers where the transcript does not"
+    )
     add_model(predict)
     predict.add_argument("--output", type=Path, metavar="FOLDER", help="write the predictions there")
     predict.add_argument(
-        "--report", metavar="KIND,...", help="json (default), csv, srt, vtt, eaf (ELAN), png (timeline), html, or all"
+        "--report",
+        metavar="KIND,...",
+        help="json (default), csv, srt, vtt, eaf (ELAN), png (timeline), html, or all of these; parquet",
     )
     predict.add_argument("--annotate", action="store_true", help="also draw the predictions into a copy of it")
     predict.add_argument(
@@ -52,7 +63,7 @@ def add(commands: Any) -> None:
     predict.add_argument("--frame-rate", type=float, default=2.0, metavar="N", help="frames looked at a second (2)")
     predict.add_argument("--cache", default=True, metavar="FOLDER", help="keep there what was measured of recordings")
     predict.add_argument("--no-cache", dest="cache", action="store_false", help="keep nothing")
-    predict.add_argument("--overwrite", action="store_true", help="of a folder, predict again what is there already")
+    add_overwrite(predict, "of a folder, predict again what is there already; replace files of others, too")
     predict.set_defaults(command=_predict, parser=predict)
 
     annotate = commands.add_parser(
@@ -62,10 +73,12 @@ def add(commands: Any) -> None:
     annotate.add_argument("--recording", type=Path, metavar="FILE", help="default: the one that the file names")
     annotate.add_argument("--video", type=Path, dest="recording", help=argparse.SUPPRESS)  # its former name
     annotate.add_argument("--output", type=Path, metavar="FILE", help="default: beside the JSON file")
+    add_overwrite(annotate)
     annotate.set_defaults(command=_annotate)
 
 
 def _predict(options: argparse.Namespace) -> None:
+    check_frame_rate(options.frame_rate)
     if os.path.isdir(options.source):
         predict_folder(options)
         return
@@ -77,9 +90,12 @@ def _predict(options: argparse.Namespace) -> None:
     if options.output is not None:
         check_reports(options, kinds)
     conversation = read_conversation(options, transcript, recording)
+    stem = (recording or conversation.source).stem
+    if options.output is not None:
+        check_results(options, conversation, stem, kinds)
     config = load_config(options.model)
     if note := reads_only(config.modalities):
-        print(f"{note}\n", flush=True)
+        tell(f"{note}\n")
     if foreign := foreign_words(conversation, config):
         say(foreign)
     (result,) = predict_conversations(load_pipeline(options.model), [conversation], options)
@@ -87,8 +103,8 @@ def _predict(options: argparse.Namespace) -> None:
     for sentence in summary(result):
         say(sentence)
     if options.output is not None:
-        written = write_conversation(result, conversation, options, (recording or conversation.source).stem, kinds)
-        print(f"\nWritten to {options.output}: {', '.join(path.name for path in written)}")
+        written = write_conversation(result, conversation, options, stem, kinds)
+        tell(f"\nWritten to {options.output}: {', '.join(path.name for path in written)}")
 
 
 def _inputs(options: argparse.Namespace) -> tuple[Any, Any]:
@@ -103,7 +119,7 @@ def _inputs(options: argparse.Namespace) -> tuple[Any, Any]:
         return (None if options.transcript is None else fetch(options.transcript, cache)), source
     for option in ("transcript", "asr", "annotate"):
         if getattr(options, option):
-            options.parser.error(f"--{option} needs a recording, found the transcript {source.name}")
+            options.parser.error(f"--{option} needs a recording, found the transcript {shown(source.name)}")
     return source, None
 
 
@@ -111,27 +127,39 @@ def _annotate(options: argparse.Namespace) -> None:
     result = _read_result(options.result)
     if options.recording is None and result["recording"] is None:
         raise ValueError(f"{options.result} names no recording, expected one to draw in; name it with --recording.")
+    recording = options.recording or options.result.parent / result["recording"]
     output = options.output or options.result.with_suffix(".annotated.mp4")
+    check_outputs(options, {output: "mp4"}, [options.result, recording])
     with remarks():
-        draw(options.recording or options.result.parent / result["recording"], result, output)
-    print(f"Written to {output}")
+        draw(recording, result, output)
+    tell(f"Written to {output}")
 
 
 def _read_result(path: Path) -> dict[str, Any]:
     from ..reports.result import recording_of
 
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} must be the JSON file that `m2fnet predict --output` wrote, found none there; check the path."
-        )
+    check_file(path, "A result")
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
-        result["recording"] = recording_of(result)
-        needed = ("start", "end", "speaker", "text", "label", "score")
-        if not result["labels"] or not all(name in one for one in result["utterances"] for name in needed):
-            raise ValueError(f"an utterance without one of {', '.join(needed)}")
-    except (OSError, ValueError, LookupError, TypeError) as error:
+        recording = recording_of(result)
+        is_whole = all(map(_is_prediction, result["utterances"])) and isinstance(recording, (str, type(None)))
+        is_whole &= all(isinstance(label, str) for label in result["labels"])
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        is_whole = False
+    if not (is_whole and result["utterances"] and result["labels"]):
         raise ValueError(
-            f"{path} must be the JSON file that `m2fnet predict --output` wrote, found {error}; predict again."
-        ) from None
-    return result
+            f"{shown(path)} must be the JSON file that `m2fnet predict --output` wrote, found another kind of file or "
+            "one that lacks something; predict again."
+        )
+    return {**result, "recording": recording}
+
+
+def _is_prediction(one: Any) -> bool:
+    number = (int, float)
+    times = [one["start"], one["end"], one["score"]]
+    words = [one["speaker"], one["text"], one["label"]]
+    return (
+        all(time is None or (isinstance(time, number) and abs(time) <= LATEST) for time in times)
+        and all(text is None or isinstance(text, str) for text in words)
+        and None not in (one["score"], one["label"])
+    )

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..hub.load import load_config, load_pipeline, model_name
-from ..utils.console import say, show
+from ..utils.console import say, show, tell
 from .prediction import (
     Conversation,
     check_reports,
+    check_results,
     foreign_words,
     predict_conversations,
     read_conversation,
@@ -52,7 +53,7 @@ def predict_folder(options: argparse.Namespace) -> None:
     if not pairs:
         raise ValueError(f"{folder} must hold recordings or transcripts, found none; name the folder that has them.")
     if note := reads_only(config.modalities):
-        print(f"{note}\n", flush=True)
+        tell(f"{note}\n")
     for sentence in remarks:
         say(sentence)
     outcomes: dict[str, _Outcome] = {}
@@ -64,7 +65,9 @@ def predict_folder(options: argparse.Namespace) -> None:
             continue
         try:
             conversations[pair.name] = _read(options, pair)
+            check_results(options, conversations[pair.name], pair.name, kinds)
         except Exception as error:
+            conversations.pop(pair.name, None)
             outcomes[pair.name] = _failed(options, pair.name, error)
         else:
             if foreign := foreign_words(conversations[pair.name], config):
@@ -83,7 +86,7 @@ def _predict_all(
     while waiting := [name for name in conversations if name not in outcomes]:
         results = predict_conversations(pipe, [conversations[name] for name in waiting], options)
         for name in waiting:
-            print(f"{len(outcomes) + 1} of {len(conversations)}: {name}", flush=True)
+            tell(f"{len(outcomes) + 1} of {len(conversations)}: {name}")
             try:
                 result = next(results)
                 written = write_conversation(result, conversations[name], options, name, kinds)
@@ -145,10 +148,10 @@ def _finish(options: argparse.Namespace, outcomes: dict[str, _Outcome]) -> None:
         for sentence in summary(outcome.result) if outcome.result and outcome.said != KEPT else ():
             say(f"{name}: {sentence}")
     show(folder_table([(name, outcome.result, outcome.said) for name, outcome in outcomes.items()]))
-    print(f"\nWritten to {options.output}.")
+    tell(f"\nWritten to {options.output}.")
     kept = sum(outcome.said == KEPT for outcome in outcomes.values())
     if kept:
-        print(f"{kept} of {len(outcomes)} were there already; --overwrite predicts them again.")
+        tell(f"{kept} of {len(outcomes)} were there already; --overwrite predicts them again.")
     failed = [name for name, outcome in outcomes.items() if outcome.failed]
     if failed:
         raise ValueError(f"{len(failed)} of {len(outcomes)} could not be predicted: {', '.join(failed)}.")

@@ -2,19 +2,25 @@
 
 import argparse
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..hub.load import model_license, model_name
 from ..utils.console import progress, remarks, say, working
+from ..utils.paths import short_stem
+from ..utils.text import shown
+from .outputs import check_outputs
 
 if TYPE_CHECKING:
     from ..configuration_m2fnet import M2FNetConfig
     from ..dialogue_m2fnet import Dialogue
     from ..pipeline_m2fnet import MultimodalEmotionPipeline
     from ..saved_config import SavedConfig
+
+ANNOTATED = "{}.annotated.mp4"
 
 
 class Conversation(NamedTuple):
@@ -45,10 +51,20 @@ def read_conversation(options: argparse.Namespace, transcript: Path | None, reco
 
     source = transcript if recording is None else {"recording": recording, "transcript": transcript}
     cache = open_cache(options.cache)
+    name_speakers = _speakers(options, recording)
     with remarks() as said:
         dialogue, recording = open_source(source, options.asr, cache, progress, options.audio_track)
         said += cache.take_problems()
-    return Conversation(dialogue, transcript, recording, said)
+    return Conversation(name_speakers(dialogue), transcript, recording, said)
+
+
+def _speakers(options: argparse.Namespace, recording: Path | None) -> "Callable[[Dialogue], Dialogue]":
+    """What names the speakers that are unknown, where that is asked for."""
+    if options.speakers is None or recording is None:
+        return lambda dialogue: dialogue
+    from ..recordings.diarize import find_turns, name_speakers
+
+    return partial(name_speakers, turns=find_turns(recording, options.speakers, options.audio_track))
 
 
 def foreign_words(conversation: Conversation, config: "M2FNetConfig | SavedConfig") -> str | None:
@@ -88,7 +104,7 @@ def predict_conversations(
             for prediction in predictions:
                 prediction.pop("faces", None)
         warnings = [*conversation.remarks, *said]
-        yield build_result(predictions, config, name, conversation.source.name, warnings, license)
+        yield build_result(predictions, config, name, shown(conversation.source.name), warnings, license)
 
 
 def write_conversation(
@@ -108,13 +124,26 @@ def write_conversation(
         with working("Writing the reports"):
             written = write_reports(result, options.output, stem, kinds, recording, conversation.transcript)
         if options.annotate and recording is not None:
-            annotated = options.output / f"{stem}.annotated.mp4"
+            annotated = options.output / ANNOTATED.format(short_stem(stem))
             try:
                 draw(recording, result, annotated)
                 written.append(annotated)
             except ValueError as error:  # nothing to draw in, but the predictions were made
                 say(str(error))
     return written
+
+
+def check_results(
+    options: argparse.Namespace, conversation: Conversation, stem: str, kinds: list[str] | Literal["all"]
+) -> None:
+    """Refuse to write over anything but results of the same conversation."""
+    from ..reports.writers import KINDS, report_name
+
+    named = {"source": conversation.source.name}
+    outputs = {options.output / report_name(named, stem, kind): kind for kind in (KINDS if kinds == "all" else kinds)}
+    if options.annotate:
+        outputs[options.output / ANNOTATED.format(short_stem(stem))] = "mp4"
+    check_outputs(options, outputs, [conversation.transcript, conversation.recording, options.faces])
 
 
 def draw(recording: Path, result: dict[str, Any], output: Path) -> None:
@@ -126,14 +155,14 @@ def draw(recording: Path, result: dict[str, Any], output: Path) -> None:
 
 def report_kinds(options: argparse.Namespace) -> list[str] | Literal["all"]:
     """The kinds of reports that were asked for."""
-    from ..reports.writers import KINDS
+    from ..reports.writers import KNOWN
 
     if options.output is None and (options.report or options.annotate):
         options.parser.error("--report and --annotate need --output FOLDER")
     kinds = (options.report or "json").split(",")
-    unknown = [kind for kind in kinds if kind not in (*KINDS, "all")]
+    unknown = [kind for kind in kinds if kind not in (*KNOWN, "all")]
     if unknown:
-        options.parser.error(f"--report takes {', '.join(KINDS)} or all, found {', '.join(unknown)}")
+        options.parser.error(f"--report takes {', '.join(KNOWN)} or all, found {', '.join(unknown)}")
     return "all" if "all" in kinds else kinds
 
 

@@ -2,10 +2,11 @@
 
 import argparse
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 from typing import Any
 
 from ..utils.console import remarks
+from ..utils.files import check_new, new_folder, scratch_folder
 
 DESCRIPTION = (
     "Upload a run with its processor, code, results and a card that is rendered from them; `--output` writes the same "
@@ -37,15 +38,16 @@ def _push(options: argparse.Namespace) -> None:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     disable_progress_bars()
-    if options.output is not None and options.output.is_dir() and any(options.output.iterdir()):
-        raise ValueError(f"--output must be a new or empty folder, found {options.output} with files in it.")
+    if options.output is not None:
+        check_new(options.output)
     try:
         validate_repo_id(options.repo)
         with remarks():
             if options.output is None:
                 print(_upload(options))
                 return
-            _prepare(options, options.output)
+            with new_folder(options.output) as unfinished:
+                _prepare(options, unfinished)
         print(f"What would be uploaded is in {options.output}")
     except Exception as error:
         sentence = explain(error, options.repo)
@@ -61,11 +63,11 @@ def _upload(options: argparse.Namespace) -> str:
     from ..hub.push import open_repository, upload
 
     api = HfApi()
-    with TemporaryDirectory() as folder:
-        _prepare(options, Path(folder))
+    with scratch_folder(Path(gettempdir()) / "push") as folder:
+        _prepare(options, folder)
         repo_id = open_repository(api, options.repo, options.private, options.revision)
         message = options.message or f"Upload {options.run.resolve().name}"
-        commit = upload(api, Path(folder), repo_id, message, revision=options.revision, create_pr=options.pull_request)
+        commit = upload(api, folder, repo_id, message, revision=options.revision, create_pr=options.pull_request)
     if commit.pr_url is not None:
         return commit.pr_url
     branch = "" if options.revision is None else f"/tree/{options.revision}"

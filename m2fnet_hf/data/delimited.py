@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from typing import Any
 from .columns import Column, find_columns
 
 DELIMITERS = ",;\t|"
+# What a spreadsheet takes for the start of a formula, or what hides one.
+_FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 HEADER_WITHIN = 12  # lines; exports put a title before it
 
 
@@ -159,3 +162,13 @@ def whole_numbers(cells: Sequence[str | None]) -> list[str | None]:
     if not filled or not all(cell.endswith((".0", ",0")) and cell[:-2].lstrip("-").isdigit() for cell in filled):
         return list(cells)
     return [cell[:-2] if cell else cell for cell in cells]
+
+
+def as_words(cell: str) -> str:
+    """A cell for a spreadsheet, which computes nothing of it."""
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def from_words(cell: str) -> str:
+    """A cell as it was before [`as_words`]."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

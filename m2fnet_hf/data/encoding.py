@@ -14,6 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from ..utils.text import shown, without_escapes
+
 SAMPLE = 20_000  # bytes of lines with other letters than ASCII
 LEAST_SCORE = 0.6
 TIE = 0.005
@@ -130,7 +132,7 @@ def read_text(path: Path) -> str:
         FileNotFoundError, OSError: where it cannot be read.
         ValueError: where it is no text, or in an encoding that is not clear.
     """
-    return clean_text(decode(path.read_bytes(), shown(path)))
+    return clean_text(decode(path.read_bytes(), shown(path.name)))
 
 
 def decode(data: bytes, name: str) -> str:
@@ -159,12 +161,7 @@ def decode(data: bytes, name: str) -> str:
 
 def clean_text(text: str) -> str:
     """Line ends as `\\n`, and no control characters, which no transcript means."""
-    return text.replace("\r\r\n", "\n").replace("\r\n", "\n").replace("\r", "\n").translate(_CONTROLS)
-
-
-def shown(path: Path) -> str:
-    """The name of a file as it can be written anywhere, whatever bytes it is made of."""
-    return path.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return without_escapes(text).replace("\r\r\n", "\n").replace("\r\n", "\n").replace("\r", "\n").translate(_CONTROLS)
 
 
 _CONTROLS = {

@@ -13,8 +13,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from ..dialogue_m2fnet import FACE_FIELDS, FEATURES, Dialogue
+from ..utils.text import shown
 from .delimited import Sheet, read_sheet, whole_numbers
-from .encoding import read_text, shown
+from .encoding import read_text
 from .labels import read_labels
 from .splits import SPLIT_NAMES, SPLITS, split_dialogues, split_name
 from .times import Time, find_unit, read_time
@@ -122,14 +123,14 @@ def _read_lines(paths: Sequence[Path], splits: _Splits) -> None:
         split = split_name(path.stem)
         if split is None and len(paths) > 1:
             raise ValueError(
-                f"{shown(path)} must be named after its split, one of {', '.join(SPLIT_NAMES)}, found none of them; "
+                f"{shown(path.name)} must be named after its split, one of {', '.join(SPLIT_NAMES)}, found none; "
                 "rename it."
             )
         splits.setdefault(split or "train", []).extend(_read_jsonl(path))
 
 
 def _read_csv(path: Path, splits: _Splits) -> None:
-    name = shown(path)
+    name = shown(path.name)
     text = read_text(path)
     sheet = read_sheet(text, name, COLUMNS)
     if sheet is None or "dialogue" not in sheet.columns:
@@ -210,7 +211,7 @@ def _split_and_dialogue(values: dict[str, Any]) -> tuple[str, str]:
 
 
 def _read_jsonl(path: Path) -> Iterator[_Draft]:
-    name = shown(path)
+    name = shown(path.name)
     # Not by `splitlines`, which takes some characters of a text for ends of lines.
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..dialogue_m2fnet import Dialogue, Utterance
+from ..utils.text import shown
 from .delimited import read_sheet
-from .encoding import read_text, shown
+from .encoding import read_text
 from .splits import SPLITS
 from .times import Unit, read_time
 
@@ -112,12 +113,12 @@ def read_meld_csv(
     """
     path = Path(path)
     columns = dict.fromkeys((*COLUMNS, label_column))
-    sheet = read_sheet(read_text(path), shown(path), ROLES)
+    sheet = read_sheet(read_text(path), shown(path.name), ROLES)
     names = [] if sheet is None else sheet.names
     missing = [column for column in columns if column not in names]
     if sheet is None or missing:
         raise ValueError(
-            f"{shown(path)} must have the columns of MELD's csv files, found no {', '.join(missing)} among "
+            f"{shown(path.name)} must have the columns of MELD's csv files, found no {', '.join(missing)} among "
             f"{', '.join(names) or 'none'}."
         )
     dialogues: dict[int, dict[int, Utterance]] = {}
@@ -127,11 +128,11 @@ def read_meld_csv(
             rows = dialogues.setdefault(dialogue, {})
             if utterance in rows:
                 raise ValueError(f"dialogue {dialogue} holds utterance {utterance} twice; keys must be unique.")
-            rows[utterance] = _utterance(row.cells, shown(path), _label(row.cells[label_column], labels))
+            rows[utterance] = _utterance(row.cells, shown(path.name), _label(row.cells[label_column], labels))
         except ValueError as error:
-            raise ValueError(f"{shown(path)}, line {row.line}: {error}") from None
+            raise ValueError(f"{shown(path.name)}, line {row.line}: {error}") from None
     if not dialogues:
-        raise ValueError(f"{shown(path)} must hold one utterance at least, found only its header.")
+        raise ValueError(f"{shown(path.name)} must hold one utterance at least, found only its header.")
     return [Dialogue([rows[key] for key in sorted(rows)], id=dialogue) for dialogue, rows in sorted(dialogues.items())]
 
 
@@ -206,7 +207,7 @@ def _utterance(row: Mapping[str, str], name: str, label: str | None) -> Utteranc
 def _key(row: Mapping[str, str], column: str) -> int:
     """A key, also as Excel or pandas write it, `0.0`."""
     cell = row[column].strip()
-    if not re.fullmatch(r"\d+(?:[.,]0+)?", cell):
+    if not re.fullmatch(r"\d{1,18}(?:[.,]0+)?", cell):
         raise ValueError(f"{column} must be a whole number, found {cell!r:.40}; correct it.")
     return int(re.split("[.,]", cell)[0])
 

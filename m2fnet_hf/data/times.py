@@ -14,15 +14,16 @@ LEAST_FILLED = 0.2
 # As milliseconds, times below would be those of a single sound.
 SHORT = 100
 
-_CLOCK = re.compile(r"(-)?(?:(?:(\d+):)?(\d{1,2}):)?(\d{1,2})(?:[.,](\d+))?")
-_TIMECODE = re.compile(r"(\d+):(\d\d):(\d\d)([:;.])(\d\d)")
-_LONG_CLOCK = re.compile(r"(\d+):(\d\d):(\d\d)[:;](\d{3})")
+_CLOCK = re.compile(r"(-)?(?:(?:(\d{1,6}):)?(\d{1,2}):)?(\d{1,2})(?:[.,](\d+))?")
+_TIMECODE = re.compile(r"(\d{1,6}):(\d\d):(\d\d)([:;.])(\d\d)")
+_LONG_CLOCK = re.compile(r"(\d{1,6}):(\d\d):(\d\d)[:;](\d{3})")
 _NUMBER = re.compile(r"-?\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?")
 _WITH_UNIT = re.compile(
-    r"(?:(\d+) ?h(?:ours?|rs?)? ?)?(?:(\d+) ?m(?:in(?:utes?|s)?)? ?)?(?:(\d+(?:[.,]\d+)?) ?s(?:ec(?:onds?|s)?)?)?"
+    r"(?:(\d{1,6}) ?h(?:ours?|rs?)? ?)?(?:(\d{1,6}) ?m(?:in(?:utes?|s)?)? ?)?"
+    r"(?:(\d+(?:[.,]\d+)?) ?s(?:ec(?:onds?|s)?)?)?"
 )
 _MILLISECONDS = re.compile(r"(\d+(?:\.\d+)?) ?ms(?:ec)?")
-_ISO = re.compile(r"PT(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?")
+_ISO = re.compile(r"PT(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d+(?:\.\d+)?)S)?")
 _EMPTY = frozenset({"", "nan", "none", "null", "na", "n/a", "nat", "-", "--", "?", "undefined"})
 
 

@@ -1,6 +1,5 @@
 """Whether probabilities are as high as predictions are right, and the temperature that brings them there."""
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..dialogue_m2fnet import Dialogue
+from ..json_files_m2fnet import read_object
 from ..names_m2fnet import TEMPERATURE_RANGE
 from ..utils.console import Progress
 from ..utils.files import write_json
@@ -107,7 +107,7 @@ def set_temperature(folder: str | Path, temperature: float) -> None:
     path = Path(folder) / "config.json"
     if not path.is_file():
         raise FileNotFoundError(f"A checkpoint must hold its config.json, found none in {folder}; check the folder.")
-    settings = {**json.loads(path.read_text(encoding="utf-8")), "softmax_temperature": temperature}
+    settings = {**read_object(path), "softmax_temperature": temperature}
     write_json(settings, path, sort_keys=True)
 
 

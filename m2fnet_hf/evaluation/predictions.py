@@ -94,7 +94,7 @@ def tee_predictions(predictions: Iterable[UtterancePrediction], path: Path) -> I
     """Pass predictions on and write each, a JSON object per line; the file is there when the last one has passed."""
     with write_whole(path) as part, part.open("w", encoding="utf-8") as file:
         for prediction in predictions:
-            file.write(json.dumps(asdict(prediction), ensure_ascii=False) + "\n")
+            file.write(json.dumps(asdict(prediction), ensure_ascii=False, allow_nan=False) + "\n")
             yield prediction
 
 
@@ -107,13 +107,20 @@ def read_predictions(path: Path) -> Iterator[UtterancePrediction]:
     with path.open(encoding="utf-8") as file:
         for number, line in enumerate(file, start=1):
             try:
-                prediction = UtterancePrediction(**json.loads(line))
-            except (TypeError, ValueError) as error:
+                prediction = _read_prediction(line)
+            except (AttributeError, RecursionError, TypeError, ValueError):
                 raise ValueError(
                     f"{path.name}, line {number}: expected a prediction that `tee_predictions` wrote, "
-                    f"found {line!r:.60} ({error}); predict again."
+                    f"found {line!r:.60}; predict again."
                 ) from None
             yield prediction
+
+
+def _read_prediction(line: str) -> UtterancePrediction:
+    prediction = UtterancePrediction(**json.loads(line))
+    if not all(0 <= share <= 1 for share in prediction.probabilities.values()):  # NaN is neither
+        raise ValueError
+    return prediction
 
 
 def _checked(sources: Iterable[Any], label_ids: Mapping[str, int]) -> Iterator[Dialogue]:

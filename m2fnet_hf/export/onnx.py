@@ -2,9 +2,6 @@
 
 import copy
 import logging
-import os
-import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -21,6 +18,7 @@ from transformers.audio_utils import mel_filter_bank
 from ..modeling_m2fnet import M2FNetForEmotionClassification
 from ..processing_m2fnet import M2FNetProcessor
 from ..spectrogram_m2fnet import reads_spectrograms
+from ..utils.files import new_folder
 from .graphs import Graph, graphs
 from .processor import TOKENIZER
 from .runner import OnnxEmotionModel
@@ -65,25 +63,6 @@ def export_onnx(model: M2FNetForEmotionClassification, processor: M2FNetProcesso
     return difference
 
 
-@contextmanager
-def new_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write into, which takes its name only when all is written.
-
-    Raises:
-        FileExistsError: for a folder that holds something.
-    """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"The export needs a new or empty folder, found {folder}; name another or remove it.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        yield unfinished
-        unfinished.chmod(0o777 & ~_umask())
-        os.replace(unfinished, folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
 def _write_filters(processor: M2FNetProcessor, folder: Path) -> None:
     """Keep the filters of a spectrogram, which the library makes, for what runs without it."""
     extractor: Any = processor.feature_extractor
@@ -102,12 +81,6 @@ def _write_filters(processor: M2FNetProcessor, folder: Path) -> None:
             triangularize_in_mel_space=True,
         )
     np.save(folder / FILTERS, filters)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _write(graph: Graph, folder: Path) -> None:

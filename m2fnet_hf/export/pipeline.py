@@ -71,6 +71,8 @@ class ExportedPipeline:
         reading, forward, showing = by_step(given, self.model.config.modalities, type(self).__name__)
         if forward.get("return_attentions"):
             raise ValueError("An exported model gives no attentions, found `return_attentions`; ask the torch model.")
+        if forward.get("return_embeddings"):
+            raise ValueError("An exported model gives no embeddings, found `return_embeddings`; ask the torch model.")
         modalities, on_problem = reading.pop("modalities", None), reading.pop("on_problem", None) or _warn
         reader = DialogueReader(self.model, self.processor, _always, **reading)  # type: ignore[arg-type]
         reported = set()

@@ -13,7 +13,7 @@ from ..context_m2fnet import ContextSettings, Row, TextContext
 from ..dialogue_m2fnet import Dialogue, Utterance
 from ..face_arrays_m2fnet import APPEARANCE_WEIGHTS, ActionUnitArrays, AppearanceArrays
 from ..resampling_m2fnet import at_rate
-from ..saved_config import SavedConfig, read_settings
+from ..saved_config import SavedConfig, damaged, read_settings
 from .sound import sound_reader
 
 if TYPE_CHECKING:
@@ -35,7 +35,14 @@ class ExportedProcessor:
     """
 
     def __init__(self, folder: Path, config: SavedConfig) -> None:
-        settings = read_settings(folder / "processor_config.json")
+        path = folder / "processor_config.json"
+        settings = read_settings(path)
+        try:
+            self._build(settings, folder, config)
+        except (AttributeError, LookupError, TypeError) as error:
+            raise damaged(path) from error
+
+    def _build(self, settings: dict[str, Any], folder: Path, config: SavedConfig) -> None:
         self.visual_config: Any = config.visual_config
         self.context = None
         if config.text_config is not None:

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from .onnx import new_folder, quiet
+from ..utils.files import new_folder
+from .onnx import quiet
 
 # The encoder of faces is too small to gain by it.
 QUANTIZED = ("text_encoder.onnx", "audio_encoder.onnx")

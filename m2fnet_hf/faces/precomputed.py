@@ -10,13 +10,15 @@ from copy import copy
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
+from zlib import error as ZlibError
 
 import numpy as np
 
 from ..media.clip import Frame
 from ..media.frame_rate import frame_rate
 from ..utils.hashes import sha256_files
+from ..utils.paths import check_file
 from .types import Faces
 
 _LANDMARKS = tuple(f"{axis}_{point}" for axis in "xy" for point in range(68))
@@ -38,6 +40,8 @@ _SAME_RATE = 0.05
 # Half an interval reaches every moment between two frames of the file; the rest is for rounded times.
 _REACH = 0.55
 _LONE_INTERVAL = 1.0
+_LONGEST_HEADER = 1_000_000  # characters
+_LARGEST_ARRAYS = 4e9  # bytes
 # Boxes may end outside the frame, but not by its size.
 _LARGEST_SHARE = 2.0
 
@@ -104,12 +108,13 @@ class PrecomputedBackend:
 
     def __init__(self, path: str | Path, fps: float | None = None, size: Sequence[float] | None = None) -> None:
         path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"Faces must be in a csv or npz file, found none at {path}; check the path.")
+        check_file(path, "A csv or npz file of faces")
         rows = _read_npz(path, size) if path.suffix.lower() == ".npz" else _read_csv(path)
-        if not len(rows.times) or np.isnan(rows.times).any():
+        if not len(rows.times) or not np.isfinite(rows.times).all():
             found = "a row without" if len(rows.times) else "no row"
             raise ValueError(f"{path.name} must have a row with a time for each face, found {found}; write it again.")
+        if np.isinf(rows.boxes).any() or np.isinf(rows.action_units).any():
+            raise ValueError(f"{path.name} must have finite numbers, found infinite ones; write it again.")
         self.action_units = rows.names
         self.settings: Mapping[str, Any] = {
             "sha256": sha256_files([path]),
@@ -219,7 +224,7 @@ def _read_csv(path: Path) -> _Rows:
     with path.open("rb") as file:
         is_wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     with path.open(encoding="utf-16" if is_wide else "utf-8-sig", errors="replace", newline="") as file:
-        header = file.readline()
+        header = file.readline(_LONGEST_HEADER)
         delimiter = max(",;\t", key=header.count)
         names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter, skipinitialspace=True), [])]
         reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
@@ -228,8 +233,11 @@ def _read_csv(path: Path) -> _Rows:
                 return _from_fex(path, *_numbers(path, names, reader))
             if set(_OPENFACE) <= set(names):
                 return _from_openface(path, _numbers(path, names, reader)[0])
-        except csv.Error as error:
-            raise ValueError(f"{path.name}, line {reader.line_num + 1}: {error}; write the file again.") from None
+        except csv.Error:
+            raise ValueError(
+                f"{path.name}, line {reader.line_num + 1}, must be csv, found open quotes or a cell that is too "
+                "long; write the file again."
+            ) from None
     raise ValueError(
         f"{path.name} must be an npz file, or a csv file with py-feat's columns ({', '.join(_FEX)}) or OpenFace's "
         f"({', '.join(_OPENFACE)}, and x_0 to y_67), found {', '.join(names)[:80] or 'nothing'}; write it with one of "
@@ -352,10 +360,17 @@ def _points(values: np.ndarray) -> np.ndarray:
 
 def _read_npz(path: Path, size: Sequence[float] | None) -> _Rows:
     try:
+        with ZipFile(path) as archive:
+            size_in_memory = sum(member.file_size for member in archive.infolist())
+        if size_in_memory > _LARGEST_ARRAYS:
+            raise BadZipFile
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
-    except (BadZipFile, EOFError, TypeError, ValueError) as error:
-        raise ValueError(f"{path.name} must be an npz file of plain arrays, found: {error}; use np.savez.") from None
+    except (BadZipFile, EOFError, NotImplementedError, RuntimeError, TypeError, ValueError, ZlibError):
+        raise ValueError(
+            f"{path.name} must be an npz file of plain arrays of at most {_LARGEST_ARRAYS / 1e9:.0f} GB, found another "
+            "kind of file or a damaged one; use np.savez."
+        ) from None
     _check_arrays(path, arrays)
     count = arrays["action_units"].shape[1]
     if size is None and "size" not in arrays and np.nanmax(arrays["boxes"], initial=0) > _LARGEST_SHARE:
@@ -385,6 +400,9 @@ def _check_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     units = arrays["action_units"].shape[-1:]
     row = {"times": (), "boxes": (4,), "scores": (), "action_units": units, "landmarks": (68, 2)}
     shapes = {name: (len(arrays["times"]), *rest) for name, rest in row.items()} | {"names": units, "size": (2,)}
+    for name in {*shapes, "identities"} & arrays.keys():
+        if name != "names" and arrays[name].dtype.kind not in "fiu":
+            raise ValueError(f"{path.name} must have numbers in `{name}`, found {arrays[name].dtype}; write it again.")
     for name in shapes.keys() & arrays.keys():
         if arrays[name].shape != shapes[name]:
             raise ValueError(

@@ -7,6 +7,7 @@ run that was killed goes on where it was, with any number of processes.
 import os
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -21,7 +22,7 @@ from accelerate import PartialState
 from .._version import __version__
 from ..answers_m2fnet import NOT_GIVEN
 from ..dialogue_m2fnet import Dialogue, Utterance
-from ..face_arrays_m2fnet import GEOMETRY_SIZE
+from ..face_arrays_m2fnet import APPEARANCE_WEIGHTS, GEOMETRY_SIZE
 from ..faces.appearance import HOG_SIZE, describe
 from ..faces.registry import load_face_backend
 from ..faces.types import FaceBackend
@@ -30,8 +31,10 @@ from ..recordings.build_reader import NO_FACES, build_reader
 from ..recordings.cache import open_cache
 from ..recordings.reader import RecordingReader
 from ..recordings.sound_encoder import audio_pooling, fingerprint
-from .index import FeatureIndex, KeysMet, open_index, write_index
-from .store import FIELDS, SETTINGS, FeatureWriter, StoredDialogues, check_words, claim, keyed
+from ..utils.files import move_files, scratch_folder, sweep
+from ..utils.run_folders import locked
+from .index import FeatureIndex, KeysMet, is_spoilt, open_index, shard_names, write_index
+from .store import FIELDS, FeatureWriter, StoredDialogues, check_words, claim, keyed
 
 if TYPE_CHECKING:
     from ..configuration_m2fnet import M2FNetConfig
@@ -61,7 +64,7 @@ class Summary:
         processes: that worked on it.
         splits: by split, how many `dialogues` and `utterances`, how many of these with `text`, `audio` and `visual`,
             and `bytes`.
-        problems: a sentence for each recording that could not be read as a whole.
+        problems: a sentence for each recording that could not be read as a whole, and each shard that was spoilt.
     """
 
     folder: Path
@@ -114,29 +117,27 @@ def extract(
     """
     folder = Path(folder)
     state = _processes()
-    model = model.to(state.device).eval()
-    backend = _face_backend(faces, model.config, splits)
-    build = partial(build_reader, model, processor, backend, frame_rate, open_cache(cache), audio_track=audio_track)
-    with state.main_process_first():
-        _fit_appearance(processor, folder, splits, build(encode_sound=False))
-        reader = _checked(build(), backend)
-        if not (folder / SETTINGS).is_file():
-            processor.save_pretrained(folder)
-        claim(folder, _settings(model, processor, reader, dtype))
-        if state.is_main_process:
-            for split in splits:
-                _tidy(folder / split)
-    shown = progress if progress is not None and state.is_main_process else _not_shown
-    with KeysMet() as met:
-        for split, dialogues in splits.items():
-            total = len(dialogues) if isinstance(dialogues, Sized) else None
-            sources = keyed(shown(dialogues, description=split, total=total), split, met)
-            with FeatureWriter(folder / split, dtype) as writer:
-                for dialogue in _waiting(sources, FeatureIndex(folder / split), state, split):
-                    read, problems = _read(dialogue, reader)
-                    writer.add(_encoded(read, model, processor), problems)
-        state.wait_for_everyone()
-        return _merged(folder, splits, met, state)
+    # All processes of a run work on the folder; the first one keeps those of other runs away.
+    with locked(folder) if state.is_main_process else nullcontext():
+        model = model.to(state.device).eval()
+        backend = _face_backend(faces, model.config, splits)
+        build = partial(build_reader, model, processor, backend, frame_rate, open_cache(cache), audio_track=audio_track)
+        with state.main_process_first():
+            _fit_appearance(processor, folder, splits, build(encode_sound=False))
+            reader = _checked(build(), backend)
+            claim(folder, _settings(model, processor, reader, dtype))
+            spoilt = _prepare(folder, processor, splits) if state.is_main_process else []
+        shown = progress if progress is not None and state.is_main_process else _not_shown
+        with KeysMet() as met:
+            for split, dialogues in splits.items():
+                total = len(dialogues) if isinstance(dialogues, Sized) else None
+                sources = keyed(shown(dialogues, description=split, total=total), split, met)
+                with FeatureWriter(folder / split, dtype) as writer:
+                    for dialogue in _waiting(sources, FeatureIndex(folder / split), state, split):
+                        read, problems = _read(dialogue, reader)
+                        writer.add(_encoded(read, model, processor), problems)
+            state.wait_for_everyone()
+            return _merged(folder, splits, met, state, spoilt)
 
 
 def _not_shown(items: Iterable[Any], **_: Any) -> Iterable[Any]:
@@ -189,7 +190,7 @@ def _fit_appearance(
 ) -> None:
     """Fit what reduces appearance features to faces of the split `train`, unless it is fitted or of no use."""
     extractor = processor.appearance_feature_extractor
-    if (folder / SETTINGS).is_file() and not extractor._weights:
+    if (folder / APPEARANCE_WEIGHTS).is_file() and not extractor._weights:
         extractor.load_weights(folder)
     if reader.describe is None or extractor._weights:
         return
@@ -314,11 +315,24 @@ def _settings(
     return settings
 
 
-def _tidy(folder: Path) -> None:
-    """Remove what a run that was killed has left half written, and index what it has finished."""
-    for path in folder.glob("*.part"):
-        path.unlink(missing_ok=True)
-    write_index(folder)
+def _prepare(folder: Path, processor: "M2FNetProcessor", splits: Iterable[str]) -> list[str]:
+    """Save the processor, remove what was left half written or is spoilt, and index what is finished.
+
+    Returns:
+        A sentence for each spoilt shard.
+    """
+    with scratch_folder(folder / "processor") as part:
+        processor.save_pretrained(part)
+        move_files(part, folder)
+    problems = []
+    for split in splits:
+        sweep(folder / split)
+        spoilt = [name for name in shard_names(folder / split) if is_spoilt(folder / split / name)]
+        for name in spoilt:
+            (folder / split / name).unlink()
+        problems += [f"{split}: the features in {name} were spoilt and are made again" for name in spoilt]
+        write_index(folder / split)
+    return problems
 
 
 def _waiting(
@@ -403,9 +417,9 @@ def _modalities(fields: Iterable[str]) -> set[str]:
     return {modality for field in fields for modality, its in MODALITY_FIELDS.items() if field in its}
 
 
-def _merged(folder: Path, splits: Iterable[str], met: KeysMet, state: PartialState) -> Summary:
+def _merged(folder: Path, splits: Iterable[str], met: KeysMet, state: PartialState, spoilt: Sequence[str]) -> Summary:
     """What the shards of all processes hold, by one index per split, after a search for what was lost."""
-    counts, problems = {}, []
+    counts, problems = {}, list(spoilt)
     for split in splits:
         with state.main_process_first():
             records = open_index(folder / split)

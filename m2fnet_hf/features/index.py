@@ -5,16 +5,23 @@ It is made from the shards, whenever it is not of those that are there.
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from safetensors import SafetensorError, safe_open
 
-from ..utils import files
+from ..utils.files import write_whole
+from ..utils.hashes import hash_file
 
 INDEX = "index.sqlite"
+# Shards that are named by the hash of their bytes; those of older versions are not.
+HASHED = ".blake2b.safetensors"
+# Of an SQLite file, the bytes of `user_version`, which is for whoever writes it: the checksum of all others.
+HEADER, CHECKSUM = 100, slice(60, 64)
+BLOCK = 1 << 16  # bytes that are read at a time
 # No journal, which a process that is killed would leave behind: the file becomes the index when it is whole.
 SCHEMA = """
 PRAGMA journal_mode = OFF;
@@ -57,13 +64,22 @@ class FeatureIndex(Mapping[str, dict[str, Any]]):
     @property
     def is_of_all_shards(self) -> bool:
         """Whether it was made from the shards that are there."""
-        if not (self.folder / INDEX).is_file():
-            return False
-        return [name for (name,) in self._rows("SELECT name FROM shards ORDER BY name")] == _shards(self.folder)
+        return _is_sealed(self.folder / INDEX) and self.shards == shard_names(self.folder)
+
+    @property
+    def shards(self) -> list[str]:
+        """Names of the shards that it was made from."""
+        return [name for (name,) in self._rows("SELECT name FROM shards ORDER BY name")]
 
     def _rows(self, query: str, *values: str) -> Iterator[tuple]:
-        with closing(sqlite3.connect(_uri(self.folder / INDEX, "immutable=1"), uri=True)) as file:
-            yield from file.execute(query, values)
+        path = self.folder / INDEX
+        try:
+            with closing(sqlite3.connect(_uri(path, "immutable=1"), uri=True)) as file:
+                yield from file.execute(query, values)
+        except sqlite3.Error as error:
+            raise ValueError(
+                f"{path} must be an index of features, found: {error}; run again, which mends it."
+            ) from None
 
 
 class KeysMet:
@@ -110,31 +126,33 @@ def write_index(folder: Path) -> FeatureIndex:
         ValueError: for a shard that was spoilt.
         OSError: where nothing can be written.
     """
-    write_whole(folder / INDEX, lambda path: _fill(path, folder))
+    with write_whole(folder / INDEX) as part:
+        _fill(part, folder)
+        _seal(part)
     return FeatureIndex(folder)
 
 
-def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write a file as a whole or not at all.
+def shard_names(folder: Path) -> list[str]:
+    """Of the shards that are there."""
+    return sorted(path.name for path in folder.glob("*.safetensors"))
 
-    Raises:
-        OSError: where it cannot be written.
-    """
+
+def is_spoilt(shard: Path) -> bool:
+    """Whether a shard is another than was written; one of an older version, of which that is not known, is no shard."""
+    if shard.name.endswith(HASHED):
+        return hash_file(shard) != shard.name.removesuffix(HASHED)
     try:
-        with files.write_whole(path, concurrent=True) as part:
-            write(part)
-    except (OSError, SafetensorError, sqlite3.Error) as error:
-        raise OSError(
-            f"Features must be written to {path.parent}, found: {error}; what is finished is kept, so make room and "
-            "extract again."
-        ) from error
+        _records(shard)
+    except ValueError:
+        return True
+    return False
 
 
 def _fill(path: Path, folder: Path) -> None:
     # No other process has the file, and not every network has locks.
     with closing(sqlite3.connect(_uri(path, "nolock=1"), uri=True)) as file:
         file.executescript(SCHEMA)
-        for shard in _shards(folder):
+        for shard in shard_names(folder):
             file.execute("INSERT INTO shards VALUES (?)", (shard,))
             for key, record in _records(folder / shard).items():
                 values = (key, shard, json.dumps(record))
@@ -149,15 +167,39 @@ def _records(path: Path) -> dict[str, dict[str, Any]]:
         with safe_open(path, framework="np") as shard:
             return json.loads(shard.metadata()["dialogues"])
     except (SafetensorError, LookupError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} must be a shard of features, found: {error}; delete it and extract again.") from None
+        raise ValueError(
+            f"{path} must be a shard of features, found: {error}; extract again, which mends it."
+        ) from None
 
 
 def _record(shard: str, record: str) -> dict[str, Any]:
     return {"shard": shard, **json.loads(record)}
 
 
-def _shards(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.glob("*.safetensors"))
+def _seal(path: Path) -> None:
+    checksum = _checksum(path)
+    with path.open("r+b") as file:
+        file.seek(CHECKSUM.start)
+        file.write(checksum)
+
+
+def _is_sealed(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(HEADER)[CHECKSUM] == _checksum(path)
+    except OSError:
+        return False
+
+
+def _checksum(path: Path) -> bytes:
+    """Of the file without the place of its checksum."""
+    with path.open("rb") as file:
+        header = bytearray(file.read(HEADER))
+        header[CHECKSUM] = bytes(4)
+        checksum = crc32(header)
+        while block := file.read(BLOCK):
+            checksum = crc32(block, checksum)
+    return checksum.to_bytes(4, "big")
 
 
 def _uri(path: Path, setting: str) -> str:

@@ -1,9 +1,9 @@
 """Features on disk: what encoders and face stage gave for every utterance of a data set.
 
 A folder holds `features.json`, which says what made it, and a folder of shards per split. A shard is a safetensors file
-of some whole dialogues: arrays named `<dialogue>/<utterance>/<field>`, and in the metadata, as JSON by dialogue, all
-that is known of it but its sound and pictures. Both keys are ids, percent-encoded; an utterance without an id goes by
-its position, as `#0`. Beside the shards lies their index (see `index`).
+of some whole dialogues, named by the hash of its bytes: arrays named `<dialogue>/<utterance>/<field>`, and in the
+metadata, as JSON by dialogue, all that is known of it but its sound and pictures. Both keys are ids, percent-encoded;
+an utterance without an id goes by its position, as `#0`. Beside the shards lies their index (see `index`).
 """
 
 import json
@@ -12,15 +12,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, overload
 from urllib.parse import quote
-from uuid import uuid4
 
 import numpy as np
 from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from torch.utils.data import Dataset
 
 from ..dialogue_m2fnet import FEATURES, Dialogue, Utterance
-from .index import FeatureIndex, KeysMet, open_index, write_whole
+from ..utils.files import write_whole
+from ..utils.hashes import hash_json, hash_parts
+from ..utils.run_folders import claim as claim_folder
+from ..utils.run_folders import read_record
+from .index import HASHED, FeatureIndex, KeysMet, is_spoilt, open_index
 
 FIELDS = (*FEATURES, "action_units", "appearance", "face_areas", "face_ids")
 DTYPES = ("float32", "float16")
@@ -51,6 +54,8 @@ def keyed(dialogues: Iterable[Source], split: str, met: KeysMet) -> Iterator[tup
 class FeatureWriter:
     """Writes the dialogues of a split to shards of its own; leaving the context writes what is waiting.
 
+    After an error what is waiting is not written, so that a run that goes on writes the shards of an undisturbed one.
+
     Args:
         folder: of the split.
         dtype: of all floating-point features, `float32` or `float16` (11 bits, so within 0.05 %).
@@ -71,8 +76,9 @@ class FeatureWriter:
     def __enter__(self) -> "FeatureWriter":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.flush()
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if error is None:
+            self.flush()
 
     def add(self, dialogue: Dialogue, problems: Sequence[str] = ()) -> None:
         """Write a dialogue that has its features, in time, with a sentence for each thing that could not be read."""
@@ -92,8 +98,9 @@ class FeatureWriter:
         """Write what is waiting."""
         arrays, records, self._arrays, self._records = self._arrays, self._records, {}, {}
         if records:
-            metadata = {"dialogues": json.dumps(records)}
-            write_whole(self.folder / f"{uuid4().hex}.safetensors", lambda path: save_file(arrays, path, metadata))
+            shard = save(arrays, {"dialogues": json.dumps(records)})
+            with write_whole(self.folder / f"{hash_parts([shard])}{HASHED}") as part:
+                part.write_bytes(shard)
 
     def _stored(self, array: np.ndarray) -> np.ndarray:
         if not np.issubdtype(array.dtype, np.floating):
@@ -132,9 +139,15 @@ class StoredDialogues(Dataset[Dialogue], Sequence[Dialogue]):
         self._keys = keys
         self._values = values
         self._open: dict[str, Any] = {}
+        self._whole: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._keys)
+
+    @property
+    def fingerprint(self) -> str:
+        """Letters that tell these dialogues from others."""
+        return hash_json([self.settings, self._records.shards, list(self._keys), self._values], default=repr)
 
     @overload
     def __getitem__(self, index: int) -> Dialogue: ...
@@ -163,8 +176,17 @@ class StoredDialogues(Dataset[Dialogue], Sequence[Dialogue]):
         if name not in self._open:
             if len(self._open) == OPEN_SHARDS:
                 del self._open[next(iter(self._open))]
-            self._open[name] = safe_open(self._records.folder / name, framework="np")
+            self._open[name] = safe_open(self._checked(name), framework="np")
         return self._open[name]
+
+    def _checked(self, name: str) -> Path:
+        """The path of a shard, which is read as a whole when it is opened for the first time."""
+        path = self._records.folder / name
+        if name not in self._whole:
+            if is_spoilt(path):
+                raise ValueError(f"{path} must be as it was written, found it spoilt; extract again, which mends it.")
+            self._whole.add(name)
+        return path
 
 
 class FeatureStore:
@@ -240,12 +262,12 @@ def open_features(folder: str | os.PathLike) -> FeatureStore:
     Raises:
         FileNotFoundError: for a folder without `features.json`.
     """
-    settings = Path(folder) / SETTINGS
-    if not settings.is_file():
+    settings = read_record(Path(folder) / SETTINGS)
+    if settings is None:
         raise FileNotFoundError(
             f"A folder of features must hold {SETTINGS}, found none in {folder}; extract them to it first."
         )
-    return FeatureStore(settings.parent, json.loads(settings.read_text()))
+    return FeatureStore(Path(folder), settings)
 
 
 def claim(folder: Path, settings: Mapping[str, Any]) -> None:
@@ -254,21 +276,7 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> None:
     Raises:
         ValueError: naming the settings that differ.
     """
-    path = folder / SETTINGS
-    if not path.is_file():
-        write_whole(path, lambda temporary: temporary.write_text(json.dumps(settings, indent=1) + "\n"))
-        return
-    before, now = _flat(json.loads(path.read_text())), _flat(json.loads(json.dumps(settings)))
-    changed = [
-        f"{name} was {before.get(name)} and is {now.get(name)}"
-        for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name) and name != "version"
-    ]
-    if changed:
-        raise ValueError(
-            f"{folder} must go on with the settings that it was begun with, found that {', '.join(changed)}; use the "
-            "same again, or another folder."
-        )
+    claim_folder(folder, SETTINGS, settings)
 
 
 def check_words(record: Mapping[str, Any], dialogue: Dialogue, split: str) -> None:
@@ -305,11 +313,3 @@ def _values(utterance: Utterance) -> dict[str, Any]:
 
 def _loaded(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float32) if array.dtype == np.float16 else array
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings of any depth by their dotted names."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-    return flat

@@ -10,7 +10,17 @@ import jinja2
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from ..configuration_m2fnet import M2FNetConfig
-from .card_fields import MODALITY_NAMES, DataSet, data_of, describe_model, describe_training, example, probability_note
+from ..utils.files import write_text
+from .card_fields import (
+    MODALITY_NAMES,
+    TURNS,
+    DataSet,
+    data_of,
+    describe_model,
+    describe_training,
+    example,
+    probability_note,
+)
 from .run_files import DEV_RESULTS, RESULTS, SETTINGS, hub_names, read_run_file
 
 CARD = "README.md"
@@ -53,7 +63,7 @@ def write_card(
         base_models=_as_list(metadata.base_model),
         **_template_fields(folder, repo_id, results, known),
     )
-    (folder / CARD).write_text(re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n", encoding="utf-8")
+    write_text(re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n", folder / CARD)
 
 
 def check_card(folder: Path, written: str) -> None:
@@ -103,12 +113,14 @@ def _metadata(
     given.pop("model-index", None)
     config, data = known["config"], known["data"]
     encoders = known["settings"].get("encoders", {})
+    reads_words = known["classifies"] and "text" in config.modalities
     pipeline_tag = next(tag for modality, tag in PIPELINE_TAGS.items() if modality in config.modalities)
     defaults = {
         "library_name": "transformers",
         "pipeline_tag": pipeline_tag if known["classifies"] else "feature-extraction",
         "language": config.languages or (data and data.language),
         "datasets": [data.hub_name] if data and data.hub_name else None,
+        "widget": [{"text": text} for _, text in TURNS] if reads_words else None,
         "base_model": hub_names(*(encoders.get(modality) for modality in ("text", "audio"))) or None,
     }
     completed = {**defaults, **{name: value for name, value in given.items() if value}}

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import yaml
 
 CARD = "README.md"
+LICENSE_FILES = ("LICENSE", "LICENSE.md", "LICENSE.txt")
 CODE_LICENSE = "apache-2.0"
 
 
@@ -48,8 +49,9 @@ def copy_license(model: str, folder: Path) -> None:
 
 def copy_license_files(run: Path, folder: Path) -> None:
     """Copy the text of a licence that lies beside a model."""
-    for path in run.glob("LICENSE*"):
-        shutil.copyfile(path, folder / path.name)
+    for path in (run / name for name in LICENSE_FILES):
+        if path.is_file():
+            shutil.copyfile(path, folder / path.name)
 
 
 def _card(model: str) -> Path | None:

@@ -3,10 +3,12 @@
 import argparse
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..embedded_models import embedded, embedded_names
+from ..json_files_m2fnet import read_object
 from ..registration import DEFAULT_CHECKPOINT, TASK, is_exported
 from ..utils.console import say, working
 
@@ -94,9 +96,15 @@ def load_config(model: str | None) -> "M2FNetConfig | SavedConfig":
     if folder.is_dir():
         from ..saved_config import SavedConfig
 
-        if not is_exported(folder):
-            _check_checkpoint(folder)
-        return SavedConfig(folder)
+        if is_exported(folder):
+            return SavedConfig(folder)
+        _check_checkpoint(folder)
+        with suppress(ValueError):  # of which the library's own says more
+            return SavedConfig(folder)
+    return _load_library_config(model)
+
+
+def _load_library_config(model: str | None) -> "M2FNetConfig":
     from ..configuration_m2fnet import M2FNetConfig
 
     return _load(model, M2FNetConfig.from_pretrained)
@@ -114,6 +122,7 @@ def _load_saved(model: str | None, **options: Any) -> Any:
     from transformers import pipeline
 
     build: Any = pipeline  # its overloads know the library's own tasks only
+    _load_library_config(model)  # says what is wrong with it before the library says something else
     return _load(model, lambda name: build(TASK, model=name, **options))
 
 
@@ -130,6 +139,8 @@ def _load(model: str | None, load: Callable[[str], Any]) -> Any:
     except Exception as error:
         from .errors import explain
 
+        if Path(name).is_dir() and name in str(error) and "\n" not in str(error):  # a sentence about its files
+            raise
         why = explain(error, name) or error
         known = f"a folder, an embedded model ({', '.join(embedded_names())}) or a Hub name"
         raise OSError(f"No model could be loaded from {name} ({known}): {why}") from error
@@ -150,5 +161,8 @@ def _check_checkpoint(folder: Path) -> None:
         ("processor_config.json", "processor_config.json"),
         ("tokenizer_config.json", "tokenizer_config.json"),
     ):
-        if not any(folder.glob(pattern)):
+        found = next(folder.glob(pattern), None)
+        if found is None:
             raise FileNotFoundError(f"A checkpoint must hold its {part}, found none in {folder}; save it there again.")
+        if found.suffix == ".json":
+            read_object(found)

@@ -4,7 +4,7 @@ import json
 import shutil
 import warnings
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 from typing import Any, Protocol
 
 from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi
@@ -12,8 +12,9 @@ from huggingface_hub.errors import RemoteEntryNotFoundError
 
 from ..configuration_m2fnet import M2FNetConfig
 from ..face_arrays_m2fnet import APPEARANCE_WEIGHTS
+from ..modeling_m2fnet import M2FNetForEmotionClassification
 from ..processing_m2fnet import M2FNetProcessor
-from ..utils.files import write_json
+from ..utils.files import scratch_folder, write_json, write_text
 from .card import CARD, check_card, write_card
 from .code import add_code
 from .license import copy_license_files
@@ -35,11 +36,12 @@ def prepare_run(run: Path, folder: Path, repo_id: str, license: str | None = Non
 
     Raises:
         FileNotFoundError: for a run without model or processor.
-        ValueError: for results of another model, or a written card with other numbers.
+        ValueError: for a file that is a link out of the run, results of another model, or a written card with other
+            numbers.
     """
     _check_run(run)
     folder.mkdir(parents=True, exist_ok=True)
-    config = M2FNetConfig.from_pretrained(run)
+    config: M2FNetConfig = M2FNetForEmotionClassification.from_pretrained(run).config  # refuses damaged weights
     config.save_pretrained(folder)
     M2FNetProcessor.from_pretrained(run).save_pretrained(folder)
     for path in [*run.glob("model*.safetensors"), *run.glob(WEIGHTS_INDEX)]:
@@ -58,6 +60,9 @@ def prepare_run(run: Path, folder: Path, repo_id: str, license: str | None = Non
 
 
 def _check_run(run: Path) -> None:
+    for path in run.iterdir():
+        if path.is_symlink() and not path.resolve().is_relative_to(run.resolve()):
+            raise ValueError(f"{path} must lie in the run, found a link to {path.resolve()}; copy or remove it.")
     for pattern in (CONFIG, "model*.safetensors", PROCESSOR_CONFIG):
         if not any(run.glob(pattern)):
             last = max(run.glob("checkpoint-*"), key=lambda path: path.stat().st_mtime, default=None)
@@ -94,8 +99,7 @@ def push_part(
     """
     api = HfApi(token=token)
     repo_id = open_repository(api, repo_id, private, revision)
-    with TemporaryDirectory() as name:
-        folder = Path(name)
+    with scratch_folder(Path(gettempdir()) / "push") as folder:
         part.save_pretrained(folder, **saving)
         add_code(folder)
         if (folder / CONFIG).is_file():
@@ -153,7 +157,7 @@ def _fetch_run_files(api: HfApi, repo_id: str, revision: str | None, folder: Pat
     for name in RUN_FILES:
         text = _fetch(api, repo_id, name, revision)
         if text is not None and json.loads(text).get("weights") == weights:
-            (folder / name).write_text(text, encoding="utf-8")
+            write_text(text, folder / name)
 
 
 def _fetch(api: HfApi, repo_id: str, name: str, revision: str | None) -> str | None:

@@ -1,6 +1,5 @@
 """The files of a run (settings, metrics), made fit to publish."""
 
-import json
 import re
 import warnings
 from collections.abc import Mapping
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..configuration_m2fnet import M2FNetConfig
+from ..json_files_m2fnet import read_object
 from ..utils.files import write_json
 from ..utils.hashes import sha256_files
 
@@ -15,6 +15,8 @@ RESULTS, SETTINGS, DEV_RESULTS = "results.json", "run.json", "dev_results.json"
 RUN_FILES = (RESULTS, SETTINGS, DEV_RESULTS)
 
 _LOCAL = re.compile(r"[/~]|\.{1,2}/|[A-Za-z]:[\\/]|\\\\")
+_SECRET_NAME = re.compile(r"(?:hub|access|auth|api)_token$|password|passwd|secret|api_?key|credential", re.IGNORECASE)
+_SECRET = re.compile(r"://[^/\s@]+@|\bhf_\w{16,}")  # in an address, and a token of the Hub
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
@@ -32,13 +34,7 @@ def read_run_file(folder: Path, name: str) -> dict[str, Any]:
     path = folder / name
     if not path.is_file():
         return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        content = None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold a JSON object, found something else; write it again or remove it.")
-    return content
+    return read_object(path)
 
 
 def publish_run_files(run: Path, folder: Path, repo_id: str, config: M2FNetConfig) -> None:
@@ -82,12 +78,17 @@ def check_results(results: Mapping[str, Any], config: M2FNetConfig, run: Path) -
 
 
 def without_paths(value: Any) -> Any:
-    """A JSON value without the entries that are paths of this machine."""
+    """A JSON value without the entries that are paths of this machine, or secrets."""
     if isinstance(value, dict):
-        return {name: without_paths(item) for name, item in value.items() if not is_local(item)}
+        public = {name: item for name, item in value.items() if not _SECRET_NAME.search(name)}
+        return {name: without_paths(item) for name, item in public.items() if not _is_private(item)}
     if isinstance(value, list):
-        return [without_paths(item) for item in value if not is_local(item)]
+        return [without_paths(item) for item in value if not _is_private(item)]
     return value
+
+
+def _is_private(value: Any) -> bool:
+    return is_local(value) or (isinstance(value, str) and bool(_SECRET.search(value)))
 
 
 def is_local(value: Any) -> bool:

@@ -6,6 +6,7 @@ Times are seconds from the start of the recording as a player shows it, whatever
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,8 @@ from av.container import InputContainer
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
+from ..utils.paths import check_file
+from ..utils.text import shown
 from ..utils.times import clock
 from .container import (
     audio_tracks,
@@ -28,6 +31,7 @@ from .container import (
     origin_of,
     seconds,
     video_stream,
+    why_not,
 )
 from .sound import Sound, SoundReader, first_audible
 
@@ -36,6 +40,10 @@ _ROUNDING = 0.0005
 # A recording, or a stream of it, that ends this much too early is cut: seconds, or a share of a short one.
 _MISSING = 0.5
 _MISSING_SHARE = 0.25
+# A file of fewer bytes a second than the poorest telephone sends lasts as long as its packets say, not as its header.
+_SPARSE = 500
+# Seconds of a recording that are read: a day.
+LONGEST = 86_400.0
 # Formats whose duration is estimated from the file's size or found at its end.
 _ANNOUNCES_NO_DURATION = frozenset({"aac", "ac3", "mp3", "mpeg", "mpegts"})
 
@@ -60,26 +68,26 @@ class Clip:
         audio_track: which of the sound tracks is read, from 1. Default: the first that is not digital silence.
 
     Attributes:
-        duration: in seconds, `None` where nothing can be read.
+        name: of the file, as it can be printed.
+        duration: in seconds, at most a day, `None` where nothing can be read.
         has_video, has_audio: whether it has any; a cover picture is no video.
         audio_track: the one that is read, `None` without sound.
         width, height: of the upright picture in pixels, `None` without video.
         problems: a sentence for each thing that could not be read, at opening or while reading.
 
     Raises:
-        FileNotFoundError: without the file.
-        ValueError: for a folder, or a track below 1.
+        FileNotFoundError, OSError: without the file, or where it cannot be read.
+        ValueError: for a folder, a pipe or a device, or a track below 1.
     """
 
     def __init__(self, path: str | Path, audio_track: int | None = None) -> None:
         self.path = Path(path)
         if audio_track is not None and audio_track < 1:
             raise ValueError(f"`audio_track` must be a track's number, from 1 on, found {audio_track}.")
-        if not self.path.exists():
-            raise FileNotFoundError(f"A recording must be a file, found none at {self.path}; check the path.")
-        if not self.path.is_file():
-            raise ValueError(f"A recording must be a file, found a folder at {self.path}; name a file in it.")
+        check_file(self.path, "A recording")
+        self.name = shown(self.path.name)
         self.duration: float | None = None
+        self._announced: float | None = None
         self.has_video = False
         self.audio_track: int | None = None
         self.width: int | None = None
@@ -88,7 +96,7 @@ class Clip:
         try:
             self._describe(audio_track)
         except av.FFmpegError as error:
-            self._note_not_a_recording(error.strerror or type(error).__name__)
+            self._note_not_a_recording(why_not(error))
 
     @property
     def has_audio(self) -> bool:
@@ -159,18 +167,35 @@ class Clip:
         with open_container(self.path) as container:
             video, tracks = video_stream(container), audio_tracks(container)
             if video is None and not any(map(is_playable, tracks)):
-                self._note_not_a_recording("there is neither video nor sound in it")
+                self._note_not_a_recording(
+                    "there is neither video nor sound in it, or of no size and rate that recordings have"
+                )
                 return
             self.has_video = video is not None
             self.audio_track = self._choose_track(tracks) if audio_track is None else self._find(audio_track, tracks)
             self.duration = duration_of(container)
             if video is not None:
                 self.width, self.height = _upright_size(container, video)
-        if self.duration is None:
-            with open_container(self.path) as container:
-                packets = self._packets(container)
-                deque(packets, maxlen=0)
-                self.duration = packets.end
+        self._announced = self.duration
+        if self.duration is None or self.path.stat().st_size < _SPARSE * self.duration:
+            self.duration = self._measured()
+        if self.duration > LONGEST:
+            self._note(f"lasts {clock(self.duration)}; what comes behind the first 24 hours is treated as absent.")
+            self.duration = LONGEST
+
+    def _measured(self) -> float:
+        """The duration by all packets, none of which is decoded."""
+        with open_container(self.path) as container:
+            packets = self._packets(container)
+            deque(packets, maxlen=0)
+            return packets.end
+
+    def reach(self, end: float) -> float:
+        """How much there is up to a time in seconds, also where the header tells less."""
+        if self.duration is not None and end > self.duration + _MISSING:
+            with suppress(av.FFmpegError):
+                self.duration = min(max(self.duration, self._measured()), LONGEST)
+        return min(end, self.duration or 0.0)
 
     def _packets(self, container: InputContainer) -> "_Packets":
         return _Packets(container, has_open_end(self.path))
@@ -204,7 +229,7 @@ class Clip:
     def _note_what_is_missing(self, packets: "_Packets", readers: "dict[int, _FrameReader | SoundReader]") -> None:
         """A sentence where all that was read ends early, or else where there were damaged packets."""
         ends = {index: reader.end for index, reader in readers.items() if not reader.done}
-        whole = packets.ends if self._is_whole(packets) else dict.fromkeys(ends, self.duration or 0.0)
+        whole = packets.ends if self._is_whole(packets) else dict.fromkeys(ends, self._announced or 0.0)
         due = {**whole, **packets.announced}
         if ends and all(_is_cut(end, due.get(index, 0.0)) for index, end in ends.items()):
             reached, length = clock(max(ends.values())), clock(max(due[index] for index in ends))
@@ -216,15 +241,15 @@ class Clip:
 
     def _is_whole(self, packets: "_Packets") -> bool:
         """Whether packets came for all of the duration that the file announces."""
-        if self.duration is None or packets.container.format.name in _ANNOUNCES_NO_DURATION:
+        if self._announced is None or packets.container.format.name in _ANNOUNCES_NO_DURATION:
             return True
-        return not _is_cut(packets.end, self.duration)
+        return not _is_cut(packets.end, self._announced)
 
     def _note_not_a_recording(self, reason: str) -> None:
         self._note(f"is not a recording that can be decoded ({reason}); its sound and faces are treated as absent.")
 
     def _note(self, problem: str) -> None:
-        sentence = f"{self.path.name} {problem}"
+        sentence = f"{self.name} {problem}"
         if sentence not in self.problems:
             self.problems.append(sentence)
 

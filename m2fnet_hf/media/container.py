@@ -13,6 +13,18 @@ from av.video.stream import VideoStream
 
 # Tags may be in any encoding; from PyAV 19 on none of them is refused.
 _ANY_TAGS: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "surrogateescape"}
+# What people record with and send. FFmpeg knows hundreds more, among them playlists, scripts and addresses that make it
+# open further files, and games' formats that few have looked at.
+FORMATS = (
+    *("mov", "matroska", "avi", "mpeg", "mpegts", "flv", "asf", "mxf", "ogg", "rm", "dv", "wtv", "nut", "ivf"),
+    *("wav", "w64", "mp3", "aac", "ac3", "eac3", "dts", "flac", "aiff", "au", "caf", "amr", "ape", "wv", "tta", "mpc"),
+    *("h264", "hevc", "m4v", "mpegvideo", "mjpeg", "gif", "apng"),
+)
+_LIMITS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}
+# Pixels of a picture: four times those of 8K.
+MOST_PIXELS = 1 << 27
+# Samples a second of recordings of speech.
+_SAMPLING_RATES = range(1_000, 1_000_000)
 # FFmpeg up to 8.0 counts what decoders drop from the front of Matroska's sound, up to this long before 0.
 _PRIMING = 0.5
 # What is piped to WAV cannot announce its length: programs write 0, or about as much as fits in 31 or 32 bits.
@@ -20,13 +32,20 @@ _LARGEST_WAV = 0x7FFF0000
 
 
 def open_container(path: Path) -> InputContainer:
-    """A file for reading, by any of the PyAV releases that the package allows.
+    """A file for reading, by any of the PyAV releases that the package allows; it opens no other file.
 
     Raises:
-        av.FFmpegError: where FFmpeg finds no recording in it.
+        av.FFmpegError: where FFmpeg finds no recording in it, of one of [`FORMATS`].
     """
     # Absolute, since FFmpeg takes what comes before a colon for a protocol.
-    return av.open(str(path.absolute()), **_ANY_TAGS)
+    return av.open(str(path.absolute()), container_options=_LIMITS, **_ANY_TAGS)
+
+
+def why_not(error: av.FFmpegError) -> str:
+    """Why a file cannot be opened."""
+    if isinstance(error, av.ArgumentError):
+        return "it is of no format that is read"
+    return error.strerror or type(error).__name__
 
 
 def video_stream(container: InputContainer) -> VideoStream | None:
@@ -36,6 +55,7 @@ def video_stream(container: InputContainer) -> VideoStream | None:
     stream = best if best in playable else next(iter(playable), None)
     if stream is not None:
         stream.thread_type = "AUTO"
+        stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
     return stream
 
 
@@ -45,8 +65,12 @@ def audio_tracks(container: InputContainer) -> list[AudioStream]:
 
 
 def is_playable(stream: Any) -> bool:
-    """Whether a stream can be decoded and is no cover picture."""
-    return bool(stream.codec_context) and not stream.disposition & Disposition.attached_pic
+    """Whether it can be decoded, is no cover picture, and is of a size that recordings have."""
+    if not stream.codec_context or stream.disposition & Disposition.attached_pic:
+        return False
+    if stream.type == "audio":
+        return stream.sample_rate in _SAMPLING_RATES
+    return stream.width * stream.height <= MOST_PIXELS
 
 
 def origin_of(container: InputContainer) -> Fraction:

@@ -19,6 +19,8 @@ from .container import seconds
 # Sound this far from where it is due follows a gap: more than rounding, less than the packet that a gap lacks at least
 # (20 ms in Opus, 21 in AAC, 24 in MP3).
 _JITTER = 0.01
+# Samples for which what a gap leaves out is silent at most: ten minutes at 16 kHz.
+_LONGEST_SILENCE = 9_600_000
 # The loudest sample of digital silence: half a step of 16 bits.
 _SILENCE = 2**-16
 # Layouts of which FFmpeg hears every channel but that of low frequencies; of others it drops some, or all.
@@ -137,10 +139,11 @@ class _Span:
 
     def add(self, position: int, samples: np.ndarray) -> None:
         """Fill with the samples that begin at a position, and with silence up to there."""
-        silence = np.zeros(max(0, min(position, self.last) - self.filled), dtype=np.float32)
+        gap = max(0, min(position, self.last) - self.filled)
+        silence = np.zeros(min(gap, _LONGEST_SILENCE), dtype=np.float32)
         heard = samples[max(0, self.filled - position) : max(0, self.last - position)]
         self.pieces += [piece for piece in (silence, heard) if len(piece)]
-        self.filled += len(silence) + len(heard)
+        self.filled += gap + len(heard)
         self.is_heard |= len(heard) > 0
 
 

@@ -15,39 +15,57 @@ if TYPE_CHECKING:
 RECENT_UTTERANCES = 64
 
 
-def live(
-    pipe: "MultimodalEmotionPipeline", utterances: Iterable[Utterance | Mapping[str, Any]]
-) -> Iterator[tuple[int, EmotionPrediction]]:
-    """Position and prediction of each utterance as soon as it arrives.
+class LiveEmotions:
+    """Predictions of utterances as they arrive.
 
     A causal model answers once for each. Another one learns from what follows: it predicts the last 64 utterances
     again, and those whose label changes come again.
 
     Args:
         pipe: the pipeline.
-        utterances: an iterator that waits for the next one, such as [`in_real_time`].
     """
-    if pipe.model.config.causal:
-        stream = EmotionStream(pipe)
-        yield from enumerate(map(stream.add, utterances))
-    else:
-        yield from _revised(pipe, utterances)
+
+    def __init__(self, pipe: "MultimodalEmotionPipeline") -> None:
+        self.pipe = pipe
+        self._stream = EmotionStream(pipe) if pipe.model.config.causal else None
+        self._count = 0
+        self._recent: deque[Utterance] = deque(maxlen=RECENT_UTTERANCES)
+        self._labels: deque[str | None] = deque(maxlen=RECENT_UTTERANCES)
+
+    def add(self, utterance: Utterance | Mapping[str, Any]) -> list[tuple[int, EmotionPrediction]]:
+        """Position and prediction of the next utterance, and of those before it that are now another.
+
+        Raises:
+            TypeError, ValueError: for what is no utterance.
+        """
+        utterance = Utterance.from_dict(utterance)
+        found = self._revise(utterance) if self._stream is None else [(self._count, self._stream.add(utterance))]
+        self._count += 1
+        return found
+
+    def _revise(self, utterance: Utterance) -> list[tuple[int, EmotionPrediction]]:
+        predictions = self.pipe([*self._recent, utterance][-RECENT_UTTERANCES:])
+        self._recent.append(utterance)
+        self._labels.append(None)
+        first = self._count + 1 - len(self._recent)
+        changed = [place for place, one in enumerate(predictions) if one["label"] != self._labels[place]]
+        for place in changed:
+            self._labels[place] = predictions[place]["label"]
+        return [(first + place, predictions[place]) for place in changed]
 
 
-def _revised(
+def live(
     pipe: "MultimodalEmotionPipeline", utterances: Iterable[Utterance | Mapping[str, Any]]
 ) -> Iterator[tuple[int, EmotionPrediction]]:
-    recent: deque[Utterance] = deque(maxlen=RECENT_UTTERANCES)
-    labels: deque[str | None] = deque(maxlen=RECENT_UTTERANCES)
-    for position, utterance in enumerate(utterances):
-        recent.append(Utterance.from_dict(utterance))
-        labels.append(None)
-        predictions = pipe(list(recent))
-        first = position + 1 - len(recent)
-        for place, prediction in enumerate(predictions):
-            if prediction["label"] != labels[place]:
-                labels[place] = prediction["label"]
-                yield first + place, prediction
+    """Position and prediction of each utterance as soon as it arrives, as [`LiveEmotions`] gives them.
+
+    Args:
+        pipe: the pipeline.
+        utterances: an iterator that waits for the next one, such as [`in_real_time`].
+    """
+    emotions = LiveEmotions(pipe)
+    for utterance in utterances:
+        yield from emotions.add(utterance)
 
 
 def in_real_time(

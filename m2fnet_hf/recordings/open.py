@@ -7,11 +7,10 @@ from urllib.parse import urlsplit
 
 from ..data.transcripts import FORMATS, read_transcript
 from ..dialogue_m2fnet import Dialogue
-from ..utils.files import write_whole
 from ..utils.hashes import hash_text
+from ..utils.paths import check_file
+from ..utils.text import shown
 from .cache import Cache
-
-TIMEOUT = 60.0  # seconds without an answer
 
 
 def open_source(
@@ -40,7 +39,7 @@ def open_source(
     if not isinstance(source, Mapping):
         path = fetch(source, cache)
         if path.suffix.lower() in FORMATS:
-            return read_transcript(path), None
+            return read_transcript(path, trusted=not _is_fetched(path, cache)), None
         source = {"recording": path}
     recording = fetch(source["recording"], cache)
     if "utterances" in source:
@@ -51,14 +50,14 @@ def open_source(
         from ..media.frame_rate import frame_rate
 
         # Times may count milliseconds or frames, which the recording tells.
-        clip = Clip(recording, audio_track)
-        return read_transcript(fetch(source["transcript"], cache), clip.duration, frame_rate(recording)), recording
-    if not recording.exists():
-        raise FileNotFoundError(f"A recording must be a file, found none at {recording}; check the path.")
+        clip, transcript = Clip(recording, audio_track), fetch(source["transcript"], cache)
+        trusted = not _is_fetched(transcript, cache)
+        return read_transcript(transcript, clip.duration, frame_rate(recording), trusted), recording
+    check_file(recording, "A recording")
     if asr is None:
         raise ValueError(
-            f"{recording.name} needs the words that are said in it, found none; give `transcript` (a file that ends in "
-            f'{", ".join(FORMATS)}) or `asr` (a speech recognition model such as "openai/whisper-small").'
+            f"{shown(recording.name)} needs the words that are said in it, found none; give `transcript` (a file that "
+            f'ends in {", ".join(FORMATS)}) or `asr` (a speech recognition model such as "openai/whisper-small").'
         )
     from .transcribe import transcribe  # it loads the library's models
 
@@ -70,19 +69,24 @@ def fetch(source: str | Path, cache: Cache) -> Path:
 
     Raises:
         OSError: where a URL cannot be fetched.
+        ValueError: for a URL without a host.
     """
-    parts = urlsplit(str(source))
+    try:
+        parts = urlsplit(str(source))
+    except ValueError:  # a bracket that is not closed
+        if str(source).startswith(("http://", "https://")):
+            raise ValueError(
+                "An address must look like https://host/file, found one without a host; check it."
+            ) from None
+        return Path(source)
     if parts.scheme not in ("http", "https"):
         return Path(source)
-    import fsspec
-    from aiohttp import ClientError, ClientTimeout
+    from .download import download
 
     path = cache.scratch / hash_text(str(source)) / (PurePosixPath(parts.path).name or "recording")
-    # The proxies of the environment, and an error from a server that sends nothing more.
-    settings = {"trust_env": True, "timeout": ClientTimeout(sock_connect=TIMEOUT, sock_read=TIMEOUT)}
-    try:
-        with write_whole(path, concurrent=True) as part:
-            fsspec.filesystem(parts.scheme, client_kwargs=settings).get_file(str(source), str(part))
-    except (ClientError, OSError, TimeoutError) as error:
-        raise OSError(f"{source} must be a file that can be fetched, found: {error}; check the address.") from error
+    download(str(source), path)
     return path
+
+
+def _is_fetched(path: Path, cache: Cache) -> bool:
+    return cache.scratch in path.parents

@@ -1,7 +1,7 @@
 """The conversations in a folder: recordings and transcripts that belong together by their names."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,7 +40,13 @@ def find_pairs(folder: Path, languages: Sequence[str] | None = None) -> tuple[li
     Returns:
         The conversations, and a sentence for what else lies there.
     """
-    files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    pairs, left_out = pair_files([path for path in folder.iterdir() if not path.name.startswith(".")], languages)
+    return pairs, [f"{folder.name} also holds what was not used: {', '.join(left_out)}."] if left_out else []
+
+
+def pair_files(files: Iterable[Path], languages: Sequence[str] | None = None) -> tuple[list[Pair], list[str]]:
+    """The conversations among files, as [`find_pairs`] finds them, and the names of what belongs to none."""
+    files = sorted(files)
     recordings = [path for path in files if path.is_file() and path.suffix.lower() in RECORDINGS]
     transcripts = [path for path in files if path.is_file() and path.suffix.lower() in FORMATS]
     found: list[tuple[Path | None, Path | None, str | None]] = []
@@ -60,9 +66,7 @@ def find_pairs(folder: Path, languages: Sequence[str] | None = None) -> tuple[li
     unused -= {transcript for _, transcript, _ in found if transcript is not None}
     found += [(None, path, None) for path in transcripts if path not in named]
     others = [path.name for path in files if path not in {*recordings, *transcripts}]
-    left_out = [*others, *sorted(path.name for path in unused)]
-    remarks = [f"{folder.name} also holds what was not used: {', '.join(left_out)}."] if left_out else []
-    return _named(found), remarks
+    return _named(found), [*others, *sorted(path.name for path in unused)]
 
 
 def _belongs(transcript: Path, recording: Path) -> bool:

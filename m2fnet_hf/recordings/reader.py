@@ -14,6 +14,7 @@ from ..dialogue_m2fnet import Dialogue, Utterance
 from ..faces.registry import backend_for
 from ..faces.types import FaceBackend, Faces
 from ..media.clip import Clip, Frame, sample_times
+from ..media.frame_rate import check_frame_rate
 from ..media.sound import is_silent
 from .batches import Batches, Table
 from .cache import Cache, content_hash
@@ -27,6 +28,8 @@ LONGEST_SIDE = 1280
 # Stands in for the picture of sound alone; files of faces in pixels rarely count in more.
 NO_PICTURE = np.broadcast_to(np.uint8(0), (1080, 1920, 3))
 SAMPLING_RATE = 16_000
+# Utterances that overlap, on average over a recording.
+MOST_AT_ONCE = 100
 
 Span = tuple[float, float]
 
@@ -73,6 +76,9 @@ class RecordingReader:
     progress: Callable[..., Iterable[Any]] | None = None
     unreported: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        check_frame_rate(self.frame_rate)
+
     def __call__(self, dialogue: Dialogue, recording: str | Path | None = None) -> tuple[Dialogue, list[str]]:
         """The dialogue with the sound and faces of `recording`, or else of the clip of each utterance.
 
@@ -104,7 +110,7 @@ class RecordingReader:
         clip = Clip(recording, self.audio_track)
         if self.faces is not None:
             self.faces = backend_for(self.faces, recording)
-        spans = [(0.0, clip.duration or 0.0)] if whole else spans_of(utterances, clip.duration or 0.0)
+        spans = [(0.0, clip.duration or 0.0)] if whole else spans_of(utterances, clip)
         known = sorted({span for span in spans if span is not None}, key=_end_then_start)
         try:
             sounds, faces = self._measure(clip, known)
@@ -193,7 +199,7 @@ class RecordingReader:
             if not clip.has_video and not getattr(self.faces, "needs_pictures", True):
                 reading = chain((Frame(time, NO_PICTURE) for time in times), reading)
             if self.progress is not None:
-                reading = self.progress(reading, total=len(times) + len(spans), description=clip.path.name)
+                reading = self.progress(reading, total=len(times) + len(spans), description=clip.name)
             for item in reading:
                 if isinstance(item, Frame):
                     assert face_batches is not None
@@ -266,7 +272,7 @@ class RecordingReader:
             if sound is None:
                 missing["audio"] = _why_absent(clip, span) if clip.has_audio else self._why_no_sound(clip)
             elif not sound.size:
-                missing["audio"] = f"{clip.path.name} is silent there"
+                missing["audio"] = f"{clip.name} is silent there"
             elif self.encode_audio is not None:
                 found = {"audio_features": sound}
             else:
@@ -274,7 +280,7 @@ class RecordingReader:
         if faces is not None:
             found |= faces.at([] if span is None else sample_times(self.frame_rate, [span]))
             if "face_times" not in found:
-                missing["visual"] = _why_absent(clip, span) if clip.has_video else f"{clip.path.name} has no picture"
+                missing["visual"] = _why_absent(clip, span) if clip.has_video else f"{clip.name} has no picture"
             elif "face_boxes" not in found:
                 missing["visual"] = "no face was found"
         if self.visual_unavailable_reason is not None:
@@ -282,7 +288,7 @@ class RecordingReader:
         return utterance.replace(**found, missing=missing)
 
     def _why_no_sound(self, clip: Clip) -> str:
-        return f"{clip.path.name} has no sound" + ("" if self.audio_track is None else f" track {self.audio_track}")
+        return f"{clip.name} has no sound" + ("" if self.audio_track is None else f" track {self.audio_track}")
 
 
 def audible(sound: np.ndarray) -> np.ndarray:
@@ -299,21 +305,32 @@ def _by_span(table: Table) -> dict[Span, np.ndarray]:
     return {**dict(zip(heard, table.get("features", ()), strict=True)), **dict.fromkeys(silent, nothing)}
 
 
-def spans_of(utterances: list[Utterance], duration: float) -> list[Span | None]:
-    """From when to when each is said, `None` where the transcript does not say.
+def spans_of(utterances: list[Utterance], clip: Clip) -> list[Span | None]:
+    """From when to when each is said, within the recording, `None` where the transcript does not say.
 
     One without an end lasts until the next begins, a lone one without times all along.
+
+    Raises:
+        ValueError: where they last so long in all that the transcript cannot be that of the recording.
     """
     if len(utterances) == 1 and utterances[0].start is None:
-        return [(0.0, duration)]
+        return [(0.0, clip.duration or 0.0)]
     starts = sorted(utterance.start for utterance in utterances if utterance.start is not None)
+    length = clip.reach(max([*starts, *(one.end for one in utterances if one.end is not None)], default=0.0))
     spans: list[Span | None] = []
     for utterance in utterances:
         if utterance.start is None:
             spans.append(None)
             continue
-        later = [*starts[bisect_right(starts, utterance.start) :][:1], duration]
-        spans.append((utterance.start, max(utterance.start, later[0] if utterance.end is None else utterance.end)))
+        later = [*starts[bisect_right(starts, utterance.start) :][:1], clip.duration or 0.0]
+        end = min(later[0] if utterance.end is None else utterance.end, length)
+        spans.append((utterance.start, max(utterance.start, end)))
+    said = sum(span[1] - span[0] for span in spans if span is not None)
+    if said > MOST_AT_ONCE * max(length, 1.0):
+        raise ValueError(
+            f"At most {MOST_AT_ONCE} utterances may be said at once, found ones that last {said / length:.0f} times as "
+            f"long as {clip.name} does; correct the times of the transcript."
+        )
     return spans
 
 
@@ -325,7 +342,7 @@ def _why_absent(clip: Clip, span: Span | None) -> str:
     if span is None:
         return "the transcript does not say when it is said"
     if clip.duration is not None and span[0] >= clip.duration:
-        return f"{clip.path.name} ends at {clip.duration:.1f} s, before it"
+        return f"{clip.name} ends at {clip.duration:.1f} s, before it"
     if span[0] == span[1]:
         return "it lasts 0 s"
-    return f"{clip.path.name} could not be read there"
+    return f"{clip.name} could not be read there"

@@ -29,7 +29,7 @@ class StreamingReader:
         self.reader = reader
         self.clip = Clip(recording, reader.audio_track)
         utterances = list(dialogue)
-        self._spans = dict(zip(utterances, spans_of(utterances, self.clip.duration or 0.0), strict=True))
+        self._spans = dict(zip(utterances, spans_of(utterances, self.clip), strict=True))
         self._known = list(dict.fromkeys(span for span in self._spans.values() if span is not None))
         reads_faces, reads_audio = reader.faces is not None, reader.reads_audio
         times = sample_times(reader.frame_rate, self._known) if reads_faces else []

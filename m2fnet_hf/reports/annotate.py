@@ -19,7 +19,9 @@ from av.video.stream import VideoStream
 from ..media.container import open_container
 from ..media.sound import is_known, mixable
 from ..utils.files import write_whole
+from ..utils.paths import check_file
 from ..utils.times import clock
+from .formatting import MARK
 from .overlay import Painter, planes_of
 
 _TICK = Fraction(1, 60_000)  # whole for the usual frame rates, and about the finest that MPEG-4 allows
@@ -57,6 +59,7 @@ def annotate_recording(
     Warns:
         UserWarning: for a recording that is cut off or damaged.
     """
+    check_file(recording, "A recording")
     first = _first_frame(recording)
     if output.exists() and output.samefile(recording):
         raise ValueError(f"The output must be another file than the recording, found {output} for both; rename it.")
@@ -65,6 +68,7 @@ def annotate_recording(
         open_container(recording) as source,
         av.open(str(part.absolute()), "w", format="mp4", options={"movflags": "+faststart"}) as target,
     ):
+        target.metadata["comment"] = MARK
         reader = _Reader(source)
         for _ in progress(_copy(reader, target, first, Painter(first, result))):
             pass
@@ -76,8 +80,6 @@ def _first_frame(recording: Path) -> VideoFrame:
     try:
         with open_container(recording) as source:
             return next(source.decode(_picture_stream(source)))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"A recording must be a file, found none at {recording}; check the path.") from None
     except (av.FFmpegError, StopIteration):
         raise ValueError(
             f"{recording.name} shows no picture to draw in; give a recording with video that can be decoded."

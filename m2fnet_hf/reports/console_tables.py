@@ -7,6 +7,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from ..utils.text import printable
 from ..utils.times import span
 
 METRIC_NAMES = {"weighted_f1": "Weighted F1", "accuracy": "Accuracy", "macro_f1": "Macro F1"}
@@ -27,9 +28,9 @@ def prediction_table(predictions: Sequence[Mapping[str, Any]]) -> Table:
     for prediction in predictions:
         table.add_row(
             span(prediction["start"], prediction["end"]),
-            Text(prediction["speaker"] or ""),
-            Text(prediction["text"] or ""),
-            prediction["label"],
+            _cell(prediction["speaker"]),
+            _cell(prediction["text"]),
+            _cell(prediction["label"]),
             f"{prediction['score']:.0%}",
         )
     return table
@@ -46,8 +47,13 @@ def folder_table(rows: Sequence[tuple[str, Mapping[str, Any] | None, str]]) -> T
         utterances = [] if result is None else result["utterances"]
         labels = Counter(utterance["label"] for utterance in utterances).most_common(2)
         frequent = ", ".join(f"{label} {count}" for label, count in labels)
-        table.add_row(Text(name), str(len(utterances)) if utterances else "", frequent, Text(said))
+        table.add_row(_cell(name), str(len(utterances)) if utterances else "", _cell(frequent), _cell(said))
     return table
+
+
+def _cell(text: str | None) -> Text:
+    """Text as it is, without markup and without what a terminal obeys."""
+    return Text(printable(text or ""))
 
 
 def metrics_table(metrics: Mapping[str, Any]) -> Table:

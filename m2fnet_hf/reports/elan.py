@@ -3,17 +3,17 @@
 import mimetypes
 import os
 import warnings
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 from xml.etree import ElementTree
 
 from pympi import Eaf
 from pympi.Elan import to_adocument
 
-from .formatting import one_line, speaker_name
+from .formatting import MARK, one_line, speaker_name
 from .timeline_layout import by_start, free_lanes, milliseconds
 
 VOCABULARY = "emotions"
@@ -36,12 +36,10 @@ class _Place(NamedTuple):
 
     Args:
         tier, annotation: name and key.
-        values: its own and those of annotations that refer to it.
     """
 
     tier: str
     annotation: str
-    values: frozenset[str]
 
 
 def write_elan(
@@ -66,8 +64,11 @@ def write_elan(
             by_speaker.setdefault(speaker_name(utterance), []).append(utterance)
     for name, utterances in by_speaker.items():
         lanes = free_lanes([milliseconds(utterance) for utterance in utterances])
-        for lane in range(max(lanes) + 1):
-            annotations.add_tier(name, [u for u, place in zip(utterances, lanes, strict=True) if place == lane])
+        tiers: list[list[Mapping[str, Any]]] = [[] for _ in range(max(lanes) + 1)]
+        for utterance, lane in zip(utterances, lanes, strict=True):
+            tiers[lane].append(utterance)
+        for of_tier in tiers:
+            annotations.add_tier(name, of_tier)
     document = to_adocument(annotations.added)
     if transcript is not None:
         document = _grafted(document, transcript, annotations.added.maxaid)
@@ -75,7 +76,7 @@ def write_elan(
 
 
 def _new() -> Eaf:
-    eaf = Eaf(author="m2fnet-hf")
+    eaf = Eaf(author=MARK)
     eaf.adocument["DATE"] = _DATE
     eaf.remove_tier("default")
     return eaf
@@ -102,14 +103,15 @@ class _Annotations:
         self.added = _new()
         self._given = given or _new()
         self.added.maxts, self.added.maxaid = self._given.maxts, self._given.maxaid
-        self._places = _places(self._given)
+        self._places, self._taken_places = _places(self._given), set[_Place]()
+        self._tier_names = _Names(self._given.tiers)
         self._referring: dict[str, tuple[str, str]] = {}
         self.added.add_language("und", lang_label="undetermined")
-        vocabulary = _free(VOCABULARY, self._given.controlled_vocabularies)
+        vocabulary = _Names(self._given.controlled_vocabularies).free(VOCABULARY)
         self.added.add_controlled_vocabulary(vocabulary)
         for number, label in enumerate(labels):
-            self.added.add_cv_entry(vocabulary, f"emotion{number}", [(label, "und", None)])
-        self._types = {kind: _free(kind, self._given.linguistic_types) for kind in KINDS}
+            self.added.add_cv_entry(vocabulary, f"emotion{number}", [(one_line(label), "und", None)])
+        self._types = {kind: _Names(self._given.linguistic_types).free(kind) for kind in KINDS}
         for name in self._types.values():
             self.added.add_linguistic_type(name, constraints="Symbolic_Association", timealignable=False)
         self.added.linguistic_types[self._types["emotion"]]["CONTROLLED_VOCABULARY_REF"] = vocabulary
@@ -125,16 +127,20 @@ class _Annotations:
         if any(unquote(link).replace("\\", "/").rpartition("/")[2] == recording.name for link in linked):
             return
         link = Path(os.path.relpath(recording, folder)).as_posix()
+        if link != one_line(link):  # XML cannot hold it as it is
+            link = quote(os.fsencode(link))
         kind = mimetypes.guess_type(recording.name)[0] or "application/octet-stream"
         self.added.add_linked_file(link, relpath=link, mimetype=kind)
 
     def refer_to_own(self, utterance: Mapping[str, Any]) -> bool:
         """Annotate an utterance where it stands in the file that was predicted; tells whether it does."""
-        places = self._places.get(milliseconds(utterance), [])
-        place = next((place for place in places if one_line(utterance["text"]) in place.values), None)
-        if place is None:
+        places = self._places.get((*milliseconds(utterance), one_line(utterance["text"])), deque())
+        while places and places[0] in self._taken_places:
+            places.popleft()
+        if not places:
             return False
-        places.remove(place)
+        place = places.popleft()
+        self._taken_places.add(place)
         if place.tier not in self._referring:
             participant = self._given.tiers[place.tier][2].get("PARTICIPANT")
             self._referring[place.tier] = self._add_referring(place.tier, participant)
@@ -155,35 +161,47 @@ class _Annotations:
         return emotion, probability
 
     def _add(self, name: str, kind: str, parent: str | None = None, participant: str | None = None) -> str:
-        tier = _free(name, {**self._given.tiers, **self.added.tiers})
+        tier = self._tier_names.free(name)
         given = {"TIER_ID": tier, "LINGUISTIC_TYPE_REF": kind, "PARENT_REF": parent, "PARTICIPANT": participant}
         self.added.add_tier(tier, tier_dict=given)
         return tier
 
     def _refer(self, tiers: tuple[str, str], annotation: str, utterance: Mapping[str, Any]) -> None:
         """An emotion and its probability; pympi's own method looks through a whole tier for the annotation."""
-        for tier, value in zip(tiers, (utterance["label"], f"{utterance['score']:.3f}"), strict=True):
+        for tier, value in zip(tiers, (one_line(utterance["label"]), f"{utterance['score']:.3f}"), strict=True):
             key = self.added.generate_annotation_id()
             self.added.annotations[key] = tier
             self.added.tiers[tier][1][key] = (annotation, value, None, None)
 
 
-def _free(name: str, taken: Mapping[str, Any]) -> str:
-    """A name that is not taken: `ANN`, or `ANN 2`."""
-    return next(one for one in (name if n == 1 else f"{name} {n}" for n in count(1)) if one not in taken)
+class _Names:
+    """Names that are not taken: `ANN`, then `ANN 2`."""
+
+    def __init__(self, taken: Iterable[str]) -> None:
+        self._taken = set(taken)
+        self._next: Counter[str] = Counter()
+
+    def free(self, name: str) -> str:
+        free = name
+        while free in self._taken:
+            self._next[name] += 1
+            free = f"{name} {self._next[name] + 1}"
+        self._taken.add(free)
+        return free
 
 
-def _places(eaf: Eaf) -> dict[tuple[int, int], list[_Place]]:
-    """The annotations by start and end in milliseconds."""
+def _places(eaf: Eaf) -> dict[tuple[int, int, str], deque[_Place]]:
+    """The annotations by start and end in milliseconds, and by each of the values that they have."""
     values: dict[str, set[str]] = {}
     for _, referring, *_ in eaf.tiers.values():
         for parent, value, *_ in referring.values():
             values.setdefault(parent, set()).add(one_line(value))
-    places: dict[tuple[int, int], list[_Place]] = {}
+    places: dict[tuple[int, int, str], deque[_Place]] = {}
     for tier, (aligned, *_) in eaf.tiers.items():
         for key, (start, end, value, _) in aligned.items():
-            place = _Place(tier, key, frozenset({one_line(value), *values.get(key, ())}))
-            places.setdefault((eaf.timeslots[start], eaf.timeslots[end]), []).append(place)
+            for said in {one_line(value), *values.get(key, ())}:
+                at = (eaf.timeslots[start], eaf.timeslots[end], said)
+                places.setdefault(at, deque()).append(_Place(tier, key))
     return places
 
 

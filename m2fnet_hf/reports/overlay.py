@@ -18,6 +18,8 @@ from .palette import palette
 try:
     import matplotlib
     from PIL import Image, ImageColor, ImageDraw, ImageFont
+
+    from .fonts import fullest_font, warn_of_missing
 except ImportError as error:
     raise ImportError(
         f"Drawing into a recording needs Pillow and matplotlib, found no {error.name}; pip install 'm2fnet-hf[reports]'"
@@ -52,6 +54,7 @@ class Painter:
             utterance for utterance in result["utterances"] if None not in (utterance["start"], utterance["end"])
         ]
         self.spans = np.array([(each["start"], each["end"]) for each in self.utterances]).reshape(-1, 2)
+        warn_of_missing(one_line(utterance[field]) for utterance in self.utterances for field in ("speaker", "text"))
         self.faces = _FacePaths(result["utterances"])
         self.now: list[int] | None = None
 
@@ -137,7 +140,8 @@ def draw_caption(
         RGBA, as wide as the picture and at most as high.
     """
     size = max(11, min(width, height) // 22)
-    font, bold = _font("DejaVuSans.ttf", size), _font("DejaVuSans-Bold.ttf", size)
+    letters = "".join(one_line(f"{one['speaker']} {one['text']} {one['label']}") for one in utterances)
+    font, bold = _font("DejaVuSans.ttf", letters, size), _font("DejaVuSans-Bold.ttf", letters, size)
     margin, row = size // 2, round(1.4 * size)
     lines = max(1, TEXT_LINES // len(utterances))
     texts = [_wrapped(one_line(utterance["text"]), font, width - 2 * margin, lines) for utterance in utterances]
@@ -161,8 +165,9 @@ def draw_caption(
     return image.crop((0, 0, width, min(image.height, height)))
 
 
-def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", name), size)
+def _font(name: str, letters: str, size: int) -> ImageFont.FreeTypeFont:
+    file, number = fullest_font(letters, str(Path(matplotlib.get_data_path(), "fonts", "ttf", name)))
+    return ImageFont.truetype(file, size, index=number)
 
 
 def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: float, lines: int) -> list[str]:

@@ -5,7 +5,7 @@ import hashlib
 import mimetypes
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TextIO
@@ -15,43 +15,44 @@ from uuid import uuid4
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from ..utils.times import clock
 from .console_tables import UNREAD
-from .formatting import emotion, one_line, speaker_name
+from .formatting import MARK, one_line, speaker_name
+from .page_sections import sections
 from .palette import palette
-from .timeline_layout import Bar, Layout, is_timed, lay_out
+from .result import summary
+from .speaker_charts import speaker_charts
+from .timeline_layout import is_timed
 
 LARGEST_EMBEDDED = 64 * 2**20  # bytes; a longer recording is linked
 _RECORDING = uuid4().hex  # stands in the page where the bytes of the recording go
 _BLOCK = 3 * 2**18  # bytes, a multiple of the three that base64 takes at a time
-BAR_WIDTH = 12  # pixels that the timeline has per utterance: it scrolls where they are many
+_SCRIPTS = ("page_rows.js", "page_filters.js", "page_player.js")
 
 
 def write_page(result: Mapping[str, Any], path: Path, recording: Path | None = None) -> None:
-    """An HTML page with the recording, a timeline and a table.
+    """An HTML page with the recording, each speaker's emotions over time, and sections of timeline and table.
 
     Args:
         recording: a video or a sound file. It becomes part of the page up to 64 MiB, else the page links it
             relative to `path`.
     """
     utterances = result["utterances"]
-    layout = lay_out(utterances, shortest=0.25 / max(1, len(utterances)))
     colors = palette(result["labels"])
     counts = Counter(utterance["label"] for utterance in utterances)
-    script = _part("page.js")
+    script = "\n".join(_part(name) for name in _SCRIPTS)
     page = _template().render(
+        mark=MARK,
         result=result,
+        summary=list(summary(result)),
         utterances=utterances,
-        speakers=len({speaker_name(utterance) for utterance in utterances}),
+        speakers=Counter(speaker_name(utterance) for utterance in utterances),
         names=UNREAD,
-        by_modality=[_by_modality(utterance) for utterance in utterances],
-        places=[_place(index, utterance) for index, utterance in enumerate(utterances)],
+        timed=any(map(is_timed, utterances)),
+        sections=sections(utterances, result["labels"]),
+        charts=speaker_charts(utterances),
         counts=[(label, counts[label]) for label in colors if label in counts],
-        colors=colors,
-        layout=layout,
-        ticks=_ticks(layout, most=max(8, len(utterances) // 8)),
-        bars=[_bar(bar, utterances[bar.number], layout) for bar in sorted(layout.bars, key=lambda bar: bar.left)],
-        track_width=BAR_WIDTH * len(layout.bars),
+        colors=list(colors.values()),
+        number={label: number for number, label in enumerate(colors)},
         player=None if recording is None else _player(recording, path.parent),
         media_source="data:" if recording is not None and _is_embedded(recording) else Markup("'self' file:"),
         style=_part("page.css"),
@@ -84,13 +85,18 @@ def _hash(script: str) -> str:
 
 def _template() -> Template:
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    environment.filters |= {"line": one_line, "count": _count, "percent": "{:.0%}".format}
+    environment.filters |= {"line": one_line, "count": _count, "percent": "{:.0%}".format, "columns": _columns}
     environment.tests["timed"] = is_timed
     return environment.from_string(_part("page.html"))
 
 
 def _count(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def _columns(shares: Sequence[float]) -> str:
+    """The path of a chart that is as high as 10, a column for each share."""
+    return "".join(f"M{place} 10v{-10 * share:.1f}h1V10z" for place, share in enumerate(shares) if share)
 
 
 def _is_embedded(recording: Path) -> bool:
@@ -105,42 +111,3 @@ def _player(recording: Path, folder: Path) -> dict[str, str]:
         source = quote(Path(os.path.relpath(recording, folder)).as_posix())
     element = "audio" if kind.startswith("audio/") else "video"
     return {"element": element, "name": one_line(recording.name), "source": source}
-
-
-def _ticks(layout: Layout, most: int) -> list[tuple[float, str]]:
-    """Positions in per cent, and what stands there."""
-    ticks = layout.ticks(layout.first, layout.last, most)
-    return [(_percent(tick, layout), layout.mark(tick)) for tick in ticks]
-
-
-def _bar(bar: Bar, utterance: Mapping[str, Any], layout: Layout) -> dict[str, Any]:
-    """A bar's place, across in per cent and down in rows."""
-    left, height = _percent(bar.left, layout), 0.8 / bar.lanes
-    place = _place(bar.number, utterance)
-    return {
-        "index": bar.number,
-        "title": f"{place} {speaker_name(utterance)}, {emotion(utterance)}: {utterance['text'] or ''}",
-        "left": left,
-        "width": _percent(bar.right, layout) - left,
-        "top": bar.row + 0.1 + bar.lane * height,
-        "height": height,
-    }
-
-
-def _percent(position: float, layout: Layout) -> float:
-    return 100 * (position - layout.first) / (layout.last - layout.first)
-
-
-def _by_modality(utterance: Mapping[str, Any]) -> list[tuple[str, str, float]]:
-    """From what an answer was made, the emotion and its probability: each modality alone, and all but each."""
-    said = utterance.get("modality_scores", {"alone": {}, "without": {}})
-    # Of two modalities, without the one is the other alone.
-    kinds = {"{} alone": said["alone"], "without {}": said["without"] if len(said["without"]) > 2 else {}}
-    found = [(kind.format(UNREAD[name]), scores) for kind, each in kinds.items() for name, scores in each.items()]
-    best = [(source, max(scores, key=scores.__getitem__), max(scores.values())) for source, scores in found]
-    return best if len(said["alone"]) > 1 else []
-
-
-def _place(index: int, utterance: Mapping[str, Any]) -> str:
-    """Where an utterance stands: its start, or its number where that is not known."""
-    return clock(utterance["start"]) if is_timed(utterance) else str(index + 1)

@@ -5,17 +5,18 @@ from collections.abc import Iterator, Sequence
 
 DARK = "#15181D"  # the page's dark background
 
-# Okabe and Ito's hues, moved until each has a contrast of 3:1 to white and to DARK, and until no two of them come close
-# for readers without red, green or blue cones (Machado's simulation).
+# Each has a contrast of 3:1 to white and to DARK. For readers with all cones, and without red, green or blue ones
+# (Machado's simulation), any two of the emotions differ by 14 in CIEDE2000, and any two of all twelve by 10.
 MELD_COLORS = {
-    "neutral": "#6B7178",
-    "joy": "#CA7C00",
-    "surprise": "#2F9AE9",
-    "anger": "#C6262C",
-    "sadness": "#0666D3",
-    "fear": "#BB82B1",
-    "disgust": "#1F9253",
+    "neutral": "#68655C",
+    "joy": "#D4800E",
+    "surprise": "#0C7884",
+    "anger": "#C61D0C",
+    "sadness": "#6252C8",
+    "fear": "#BD71F7",
+    "disgust": "#1EA784",
 }
+_FURTHER = ("#7C6641", "#7995B7", "#9E8253", "#FF42AB", "#C32F80")
 
 _GOLDEN_ANGLE = 0.381966  # of a turn: hues that never repeat and stay apart
 _BRIGHTEST = 0.29  # luminance with a contrast of 3:1 to white
@@ -45,8 +46,9 @@ def contrast(one: str, other: str) -> float:
 
 
 def _further_colors(taken: set[str]) -> Iterator[str]:
-    """The colours of MELD's emotions that are not taken, but for the grey of neutral; then new hues without end."""
-    yield from (color for label, color in MELD_COLORS.items() if label != "neutral" and color not in taken)
+    """The colours of MELD's emotions that are not taken, the further ones, grey; then hues without end."""
+    colors = (*MELD_COLORS.values(), *_FURTHER)
+    yield from (color for color in (*colors[1:], colors[0]) if color not in taken)
     hue = 0.05
     while True:
         lightness = 0.6

@@ -6,13 +6,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..utils.files import write_whole
 from .console_tables import describe_change
+from .formatting import MARK
 from .palette import MELD_COLORS, blend, palette, text_color
 
 try:
     from matplotlib.axes import Axes
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
+
+    from .fonts import fonts_for
 except ImportError as error:
     raise ImportError(f"Figures need {error.name}: pip install 'm2fnet-hf[reports]'") from None
 
@@ -33,8 +37,19 @@ def write_plots(results: Mapping[str, Any], folder: Path) -> list[Path]:
 
     Returns:
         The files.
+
+    Warns:
+        UserWarning: where no installed font has some of the letters.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    with fonts_for([*results.get("support", ()), *results.get("tables", ())]):
+        written = {folder / f"{name}.png": figure for name, figure in _draw(results).items()}
+        for path, figure in written.items():
+            with write_whole(path) as part:
+                figure.savefig(part, format="png", metadata={"Software": MARK})
+    return list(written)
+
+
+def _draw(results: Mapping[str, Any]) -> dict[str, Figure]:
     figures = {}
     if "confusion" in results:
         figures["confusion"] = draw_confusion(results["confusion"], list(results["support"]))
@@ -45,9 +60,7 @@ def write_plots(results: Mapping[str, Any], folder: Path) -> list[Path]:
         figures["calibration"] = draw_reliability({"Before": results["before"], after: results["after"]})
     if "tables" in results:
         figures["ablation"] = draw_ablation(ablation_rows(results["tables"]))
-    for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png")
-    return [folder / f"{name}.png" for name in figures]
+    return figures
 
 
 def draw_confusion(confusion: Sequence[Sequence[int]], names: Sequence[str]) -> Figure:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from heapq import heappop, heappush
 from itertools import chain, count
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 class Bar(NamedTuple):
     """An utterance (its number, from 0) in a row, from `left` to `right`: seconds, or numbers of utterances.
 
-    Those of one row that overlap share its height: each has one of `lanes` of them.
+    Those of one row that overlap are in different lanes of it.
     """
 
     number: int
@@ -22,25 +23,16 @@ class Bar(NamedTuple):
     left: float
     right: float
     lane: int
-    lanes: int
 
 
 class Layout(NamedTuple):
-    """A row per speaker, a bar per utterance."""
+    """A row per speaker with its number of lanes, a bar per utterance, all from `first` to `last`."""
 
-    rows: list[str]
+    rows: dict[str, int]
     bars: list[Bar]
     timed: bool
-
-    @property
-    def first(self) -> float:
-        """Where the axis begins."""
-        return min((bar.left for bar in self.bars), default=0.0)
-
-    @property
-    def last(self) -> float:
-        """Where the axis ends."""
-        return max((bar.right for bar in self.bars), default=1.0)
+    first: float
+    last: float
 
     def ticks(self, left: float, right: float, most: int) -> list[int]:
         """At most about `most` round positions between two."""
@@ -53,12 +45,13 @@ class Layout(NamedTuple):
         return clock(tick).removesuffix(".0") if self.timed else str(tick)
 
 
-def lay_out(utterances: Sequence[Mapping[str, Any]], shortest: float) -> Layout:
+def lay_out(utterances: Sequence[Mapping[str, Any]], shortest: float, first: int = 1) -> Layout:
     """Rows by speaker, bars by time; where no utterance has times, by order.
 
     Args:
         shortest: least length of a bar, as a share of the axis. Utterances without both times have no bar where
             others have them.
+        first: the number of the first utterance.
     """
     spans = {n: (u["start"], u["end"]) for n, u in enumerate(utterances) if is_timed(u)}
     timed = bool(spans)
@@ -67,16 +60,17 @@ def lay_out(utterances: Sequence[Mapping[str, Any]], shortest: float) -> Layout:
         length = shortest * whole or 1.0  # a second where all is one moment
         spans = {n: (start, max(end, start + length)) for n, (start, end) in spans.items()}
     else:
-        spans = {n: (n + 0.55, n + 1.45) for n in range(len(utterances))}
+        spans = {n: (first + n - 0.45, first + n + 0.45) for n in range(len(utterances))}
     by_speaker: dict[str, list[int]] = {}
     for index in sorted(spans, key=lambda n: spans[n]):
         by_speaker.setdefault(speaker_name(utterances[index]), []).append(index)
-    bars = []
-    for row, indices in enumerate(by_speaker.values()):
-        for cluster in _overlapping(indices, spans):
-            lanes = free_lanes([spans[n] for n in cluster])
-            bars += [Bar(n, row, *spans[n], lane, max(lanes) + 1) for n, lane in zip(cluster, lanes, strict=True)]
-    return Layout(list(by_speaker), bars, timed)
+    rows, bars = {}, []
+    for row, (name, indices) in enumerate(by_speaker.items()):
+        lanes = free_lanes([spans[n] for n in indices])
+        rows[name] = max(lanes) + 1
+        bars += [Bar(n, row, *spans[n], lane) for n, lane in zip(indices, lanes, strict=True)]
+    ends = min((bar.left for bar in bars), default=0.0), max((bar.right for bar in bars), default=1.0)
+    return Layout(rows, bars, timed, *ends)
 
 
 def is_timed(utterance: Mapping[str, Any]) -> bool:
@@ -96,27 +90,17 @@ def milliseconds(utterance: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def free_lanes(spans: Sequence[tuple[float, float]]) -> list[int]:
-    """The lane of each span, sorted by start, so that none overlaps another in its lane."""
-    ends: list[float] = []
+    """The lane of each span, sorted by start: the first in which it overlaps no other."""
+    busy: list[tuple[float, int]] = []  # until when, and the lane
+    free: list[int] = []
     lanes = []
     for start, end in spans:
-        lane = next((lane for lane, busy_until in enumerate(ends) if busy_until <= start), len(ends))
-        ends[lane : lane + 1] = [end]
+        while busy and busy[0][0] <= start:
+            heappush(free, heappop(busy)[1])
+        lane = heappop(free) if free else len(busy)
+        heappush(busy, (end, lane))
         lanes.append(lane)
     return lanes
-
-
-def _overlapping(indices: Iterable[int], spans: Mapping[int, tuple[float, float]]) -> list[list[int]]:
-    """Runs of spans, sorted by start, that overlap one another."""
-    clusters: list[list[int]] = []
-    busy_until = float("-inf")
-    for index in indices:
-        start, end = spans[index]
-        if start >= busy_until:
-            clusters.append([])
-        clusters[-1].append(index)
-        busy_until = max(busy_until, end)
-    return clusters
 
 
 def _decimal_steps() -> Iterable[int]:

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..utils.files import write_json, write_whole
+from ..utils.paths import short_stem
 from .timeline_layout import is_timed
 
 KINDS = ("json", "csv", "srt", "vtt", "eaf", "png", "html")
+KNOWN = (*KINDS, "parquet")
 SUBTITLES = ("srt", "vtt")
 NEED_TIMES = (*SUBTITLES, "eaf")
 REPORTS_EXTRA = "pip install 'm2fnet-hf[reports]'"
+TABLES_EXTRA = "pip install 'm2fnet-hf[tables]'"
 
 
 def write_reports(
@@ -28,7 +31,8 @@ def write_reports(
     Args:
         folder: made where it is not there.
         stem: of the names: `<stem>.json`, but `<stem>.emotions.srt`, because the transcript may lie in the same folder.
-        kinds: of `json`, `csv`, `srt`, `vtt`, `eaf` (ELAN), `png` (timeline) and `html` (page with the recording).
+        kinds: of `json`, `csv`, `srt`, `vtt`, `eaf` (ELAN), `png` (timeline) `html` (page with the recording) and
+            `parquet`; `all` are all but the last, which is for programs.
         recording: what the page shows and ELAN opens.
         transcript: what was predicted; where it is ELAN's, `eaf` is that file with the predictions.
 
@@ -63,9 +67,9 @@ def check_packages(kinds: Sequence[str] | Literal["all"]) -> None:
 
 def _possible_kinds(utterances: Sequence[Mapping[str, Any]], kinds: Sequence[str] | Literal["all"]) -> list[str]:
     chosen = list(KINDS) if kinds == "all" else list(kinds)
-    unknown = [kind for kind in chosen if kind not in KINDS]
+    unknown = [kind for kind in chosen if kind not in KNOWN]
     if unknown:
-        raise ValueError(f"A report must be one of {', '.join(KINDS)}, found {', '.join(unknown)}; correct its name.")
+        raise ValueError(f"A report must be one of {', '.join(KNOWN)}, found {', '.join(unknown)}; correct its name.")
     needy = [kind for kind in chosen if kind in NEED_TIMES]
     untimed = sum(not is_timed(utterance) for utterance in utterances)
     if not needy or not untimed:
@@ -95,6 +99,13 @@ def _writer(
                 from .spreadsheet import write_csv
 
                 return write_csv
+            case "parquet":
+                import pandas  # noqa: F401
+                import pyarrow  # noqa: F401  pandas finds it when it writes
+
+                from .data_frame import write_parquet
+
+                return write_parquet
             case "srt":
                 from .subtitles import write_srt
 
@@ -116,11 +127,13 @@ def _writer(
 
                 return partial(write_page, recording=recording)
     except ImportError as error:
-        raise ImportError(f"The report {kind} needs {error.name}: {REPORTS_EXTRA}") from None
+        extra = TABLES_EXTRA if kind == "parquet" else REPORTS_EXTRA
+        raise ImportError(f"The report {kind} needs {error.name}: {extra}") from None
 
 
 def report_name(result: Mapping[str, Any], stem: str, kind: str) -> str:
     """The name of a report, never that of the transcript."""
+    stem = short_stem(stem)
     name = f"{stem}.{kind}"
     return f"{stem}.emotions.{kind}" if kind in SUBTITLES or name == Path(result["source"]).name else name
 

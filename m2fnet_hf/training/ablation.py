@@ -15,9 +15,11 @@ from ..dialogue_m2fnet import Dialogue
 from ..recordings.dataset import with_recordings
 from ..utils.console import Progress
 from ..utils.files import write_json
-from .overrides import chosen_on_dev, data_hash, override, read_yaml, run_modalities, settings_hash, with_modalities
+from ..utils.run_folders import claim
+from .overrides import chosen_on_dev, data_hash, override, run_modalities, settings_hash, with_modalities
 from .settings import RunConfig
 from .trainer import train as train_run
+from .yaml_files import read_mapping
 
 Grid = Mapping[str, Sequence[Mapping[str, Any]]]
 Metrics = Mapping[str, Mapping[str, float]]
@@ -65,6 +67,7 @@ def ablate(
     output = Path(output)
     splits = {"train": train, "dev": dev, "test": test}
     data = data_hash(splits.values())
+    claim(output, "run.json", {**asdict(run), "data": data})
     planned: dict[str, RunConfig] = {}
 
     def plan(row: Mapping[str, Any]) -> list[str]:
@@ -87,7 +90,7 @@ def ablate(
     for row in chain.from_iterable(tables.values()):
         row |= _summary(measured, row["runs"], row["control"])
     result = {"seeds": list(seeds), "tables": tables}
-    write_json(result, output / "ablation.json", concurrent=True, default=repr)
+    write_json(result, output / "ablation.json", default=repr)
     return result
 
 
@@ -121,7 +124,7 @@ def load_grid(path: str | Path) -> dict[str, list[dict[str, Any]]]:
         FileNotFoundError: without the file.
         ValueError: for what is not such a grid.
     """
-    grid = read_yaml(path)
+    grid = read_mapping(path)
     for name, rows in grid.items():
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise ValueError(f"{path}: the table `{name}` must be a list of rows such as `- model.fusion: gated`.")
@@ -146,7 +149,7 @@ def _measure(run: RunConfig, folder: Path, splits: Mapping[str, Sequence[Dialogu
         for split, dialogues in zip(SPLITS, seen, strict=True):
             predicted: Any = trainer.predict(dialogues, metric_key_prefix=split)
             results[split] = {metric: predicted.metrics[f"{split}_{metric}"] for metric in METRICS}
-        write_json(results, file, concurrent=True, default=repr)
+        write_json(results, file, default=repr)
     for unneeded in (folder / "model").glob("checkpoint-*") if keep_weights else [folder / "model"]:
         shutil.rmtree(unneeded, ignore_errors=True)
     return results

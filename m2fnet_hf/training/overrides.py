@@ -1,40 +1,18 @@
-"""A run's settings changed: by name, by modality, from YAML; and hashes that tell settings and data apart."""
+"""A run's settings changed, by name and by modality; and hashes that tell settings and data apart."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from ..dialogue_m2fnet import Dialogue
+from ..features.store import StoredDialogues
 from ..processing_m2fnet import MODALITIES
 from ..utils.hashes import hash_json, hash_parts
 from .settings import RunConfig
 
 FUSION_SETTINGS = {"fusion", "num_fusion_layers", "fusion_includes_text"}
-
-
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """A YAML file that holds a mapping.
-
-    Raises:
-        FileNotFoundError: without the file.
-        ValueError: for what is not YAML, or no mapping.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"A YAML file must be there, found no {path}; check its path.")
-    try:
-        loaded = OmegaConf.load(path)
-    except (OmegaConfBaseException, YAMLError, OSError, ValueError) as error:
-        raise ValueError(f"{path} must be a YAML file: {' '.join(str(error).split())}") from None
-    if not isinstance(loaded, DictConfig):
-        raise ValueError(f"{path} must hold a mapping, found a list; name what it holds.")
-    values: Any = OmegaConf.to_container(loaded, resolve=True)
-    return values
 
 
 def override(run: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
@@ -93,11 +71,14 @@ def settings_hash(*settings: Any) -> str:
 
 
 def data_hash(splits: Iterable[Iterable[Dialogue]]) -> str:
-    """Letters that tell data apart; of recordings, their paths count."""
+    """Letters that tell data apart; of recordings their paths count, of features the names of their files."""
     return hash_parts(chain.from_iterable(map(_bytes_of, splits)))
 
 
 def _bytes_of(split: Iterable[Dialogue]) -> Iterator[bytes]:
+    if isinstance(split, StoredDialogues):
+        yield split.fingerprint.encode()
+        return
     for dialogue in split:
         yield f"dialogue {dialogue.recording}".encode()
         for value in chain.from_iterable(vars(utterance).values() for utterance in dialogue):

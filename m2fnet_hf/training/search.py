@@ -1,6 +1,5 @@
 """A search for better settings with optuna, judged on dev; needs `pip install 'm2fnet-hf[search]'`."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -11,11 +10,14 @@ from omegaconf import OmegaConf
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ..dialogue_m2fnet import Dialogue
+from ..utils.files import scratch_folder, write_text
+from ..utils.run_folders import claim
 from .distillation import with_teacher_probabilities
-from .overrides import chosen_on_dev, data_hash, override, read_yaml, settings_hash
+from .overrides import chosen_on_dev, data_hash, override, settings_hash
 from .settings import RunConfig
 from .trainer import EmotionTrainer, build_model, build_processor
 from .trainer import train as train_run
+from .yaml_files import read_mapping
 
 if TYPE_CHECKING:
     import optuna
@@ -38,7 +40,7 @@ def search(
 
     Each trial is a run of [`train`] in a folder of its own, which is removed afterwards. Settings and values are
     kept in `output/search.db`: a search that was interrupted goes on until it has as many as were asked for. Other
-    settings, spaces or data are another study. A trial that falls behind the median of the others is given up.
+    settings, spaces or data need another folder. A trial that falls behind the median of the others is given up.
 
     Args:
         run: what the trials change, as [`RunConfig.load`] gives it.
@@ -64,6 +66,7 @@ def search(
     output.mkdir(parents=True, exist_ok=True)
     base = chosen_on_dev(run)
     named = settings_hash(vars(base), space, data_hash([train, dev]))
+    claim(output, "search.json", {"run": asdict(run), "space": space, "data": data_hash([train, dev])})
     storage = f"sqlite:///{output / 'search.db'}"
     study = optuna.create_study(storage=storage, study_name=named, direction="maximize", load_if_exists=True)
     begun = study.trials
@@ -76,17 +79,14 @@ def search(
     def objective(trial: "optuna.Trial") -> float:
         chosen = override(tried, {name: _suggested(trial, name, bounds) for name, bounds in space.items()})
         judge = TrialCallback(trial)
-        folder = output / f"trial-{trial.number}"
-        try:
+        with scratch_folder(output / f"trial-{trial.number}") as folder:
             train_run(chosen, train, dev, folder, trainer_type=partial(EmotionTrainer, callbacks=[judge]))
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
         return judge.best
 
     study.optimize(objective, n_trials=max(trials - len(finished), 0), gc_after_trial=True)
     best = study.best_trial
     path = output / "best.yaml"
-    OmegaConf.save(OmegaConf.create(asdict(override(base, best.params))), path)
+    write_text(OmegaConf.to_yaml(OmegaConf.create(asdict(override(base, best.params)))), path)
     return {"weighted_f1": best.value, "settings": best.params, "run": str(path)}
 
 
@@ -138,7 +138,7 @@ def load_space(path: str | Path) -> dict[str, dict[str, Any]]:
         FileNotFoundError: without the file.
         ValueError: for what is not such a space.
     """
-    space = read_yaml(path)
+    space = read_mapping(path)
     for name, bounds in space.items():
         known = isinstance(bounds, dict) and (
             set(bounds) == {"choices"} or {"low", "high"} <= set(bounds) <= {"low", "high", "log", "step"}

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from transformers import TrainingArguments
-from yaml import YAMLError
 
 from ..configuration_m2fnet import M2FNetConfig
+from .section_checks import MEDIA_SETTINGS, PROCESSOR_SETTINGS, check_section, config_settings
+from .yaml_files import read_mapping
 
 
 @dataclass
@@ -68,25 +67,44 @@ class RunConfig:
 
         Raises:
             FileNotFoundError: without the file.
-            ValueError: for what is not YAML, an unknown section, or an override that is not `section.key=value`.
+            ValueError: for what is not YAML, an unknown section or setting, a value of another type, or an override
+                that is not `section.key=value`.
         """
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"A run needs its YAML file, found no {path}.")
         for override in overrides:
             if "=" not in override or "." not in override.split("=")[0]:
                 raise ValueError(f"An override must read section.key=value, found {override!r}.")
-        try:
-            loaded: Any = OmegaConf.load(path)
-            if isinstance(loaded, DictConfig):
-                loaded = OmegaConf.merge(loaded, OmegaConf.from_dotlist(list(overrides)))
-            sections: Any = OmegaConf.to_container(loaded, resolve=True)
-        except (OmegaConfBaseException, YAMLError, OSError, ValueError) as error:
-            raise ValueError(f"{path} must be a YAML file of sections: {' '.join(str(error).split())}") from None
+        sections = read_mapping(path, overrides)
         known = [section.name for section in fields(cls)]
-        if not isinstance(sections, dict) or set(sections) - set(known):
-            found = ", ".join(map(str, sections)) if isinstance(sections, dict) else type(sections).__name__
+        if set(sections) - set(known):
+            found = ", ".join(map(str, sections))
             raise ValueError(f"{path} must have sections among {', '.join(known)}, found {found}.")
-        return cls(**{name: values or {} for name, values in sections.items()})
+        run = cls(**{name: {} if values is None else values for name, values in sections.items()})
+        try:
+            run.check()
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        return run
+
+    def check(self) -> None:
+        """Look at the names and types of all settings.
+
+        Raises:
+            ValueError: naming the first setting that is unknown or of another type.
+        """
+        for section in fields(self):
+            check_section(section.name, getattr(self, section.name), self.settings_of(section.name))
+
+    def settings_of(self, section: str) -> dict[str, Any]:
+        """The settings that a section may have, and their types."""
+        if section == "encoders":
+            return dict.fromkeys(("text", "audio", "visual"), str | None)
+        if section == "model":
+            return {**config_settings(M2FNetConfig), "labels": list[str | int | float | bool] | None}
+        if section == "processor":
+            return PROCESSOR_SETTINGS
+        if section == "media":
+            return MEDIA_SETTINGS
+        return {argument.name: argument.type for argument in fields(EmotionTrainingArguments) if argument.init}
 
     @property
     def label_names(self) -> list[str]:
@@ -100,10 +118,7 @@ class RunConfig:
         Raises:
             ValueError: for one that the library does not know.
         """
-        known = {argument.name for argument in fields(EmotionTrainingArguments) if argument.init}
-        unknown = sorted(set(self.training) - known)
-        if unknown:
-            raise ValueError(f"`training` has no argument {', '.join(unknown)}; see transformers.TrainingArguments.")
+        check_section("training", self.training, self.settings_of("training"))
         # YAML reads a bare `no` as false, the library wants the word.
         values: dict[str, Any] = {
             name: "no" if name.endswith("_strategy") and value is False else value

@@ -4,7 +4,8 @@ import json
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from transformers import (
     Trainer,
     set_seed,
 )
+from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_utils import get_last_checkpoint
 
 from ..configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
@@ -36,13 +38,17 @@ from ..names_m2fnet import SPECTROGRAM_ENCODERS
 from ..processing_m2fnet import M2FNetProcessor, check_causal
 from ..recordings.dataset import RecordedDialogues, with_recordings
 from ..spectrogram_m2fnet import default_extractor
-from ..utils.files import write_json
+from ..utils.files import move_files, scratch_folder, write_json
+from ..utils.run_folders import claim, locked
 from .collator import DialogueCollator
 from .distillation import distillation_loss, with_teacher_probabilities
 from .normalization import fit_normalization
+from .overrides import data_hash
 from .settings import EmotionTrainingArguments, RunConfig
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers?|h|blocks?)\.(\d+)\.")
+# Ends of the names of what the library measures of a run, which tell nothing of the model.
+_OF_TIME = ("_runtime", "_per_second")
 _BELOW_LAYERS = ("embed", "feature_extractor", "feature_projection")
 
 
@@ -118,6 +124,14 @@ class EmotionTrainer(Trainer):
             loss = (1 - share) * loss + share * learned
         return (loss, outputs) if return_outputs else loss
 
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        """Each file takes its place only when all are whole."""
+        folder = Path(output_dir or str(self.args.output_dir))
+        with scratch_folder(folder / "model") as part:
+            super()._save(str(part), state_dict)
+            (part / TRAINING_ARGS_NAME).unlink(missing_ok=True)  # a pickle of what `run.json` says
+            move_files(part, folder)
+
     def _metrics(self, output: EvalPrediction) -> dict[str, float]:
         labels, predictions = np.asarray(output.label_ids), np.asarray(output.predictions)
         labelled = labels != IGNORED
@@ -157,11 +171,43 @@ def train(
     Weights that start from random ones take `SpeakerNormalization`'s mean and scale from the training data first. A run
     that was interrupted goes on from its last checkpoint in `output_dir`. `dataset` is the name of the data, for the
     run's record; `trainer_type` makes the trainer.
+
+    Raises:
+        ValueError: for a folder of other settings or data, or to which another process writes.
     """
     args = run.training_arguments(output_dir)
     # Features are read from disk as they are needed, and were checked when they were extracted.
     in_memory = {"train": train_dialogues, "dev": dev_dialogues} if isinstance(train_dialogues, list) else {}
     check_labels(in_memory, run.label_names)
+    with run_folder(args, {"dataset": dataset, **asdict(run)}, [train_dialogues, dev_dialogues]):
+        return _train(run, args, train_dialogues, dev_dialogues, trainer_type)
+
+
+@contextmanager
+def run_folder(
+    args: EmotionTrainingArguments, settings: Mapping[str, Any], splits: Iterable[Iterable[Any]]
+) -> Iterator[None]:
+    """The folder of a run for this run alone, with its settings in `run.json`.
+
+    Raises:
+        ValueError: for a folder of other settings or data, or to which another process writes.
+    """
+    if args.process_index:  # the first of several processes does it
+        yield
+        return
+    folder = Path(str(args.output_dir))
+    with locked(folder):
+        claim(folder, "run.json", {**settings, "data": data_hash(splits)})
+        yield
+
+
+def _train(
+    run: RunConfig,
+    args: EmotionTrainingArguments,
+    train_dialogues: Sequence[Dialogue],
+    dev_dialogues: Sequence[Dialogue],
+    trainer_type: Callable[..., EmotionTrainer],
+) -> EmotionTrainer:
     set_seed(args.seed)
     processor = build_processor(run)
     model = build_model(run, processor, train_dialogues if args.balance_classes else None)
@@ -172,16 +218,18 @@ def train(
         train_dialogues = with_teacher_probabilities(train_dialogues, args.teachers, model.config)
     seen = with_recordings([train_dialogues, dev_dialogues], model, processor, run.media)
     trainer = trainer_type(model, args, processor, *seen)
-    checkpoint = last_checkpoint(output_dir)
+    checkpoint = last_checkpoint(str(args.output_dir))
     if checkpoint is None and not args.start_from:  # these bring what was fitted
         fit_normalization(model, processor, seen[0], args.seed)
+    if checkpoint is not None:
+        M2FNetForEmotionClassification.from_pretrained(checkpoint)  # Trainer would go on without weights that it lacks
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model()
-    record = {"dataset": dataset, **asdict(run)}
-    write_json(record, Path(output_dir) / "run.json", default=str)
     metrics = trainer.evaluate()
     trainer.log_metrics("dev", metrics)
-    trainer.save_metrics("dev", metrics, combined=False)
+    if trainer.is_world_process_zero():
+        timeless = {name: value for name, value in metrics.items() if not name.endswith(_OF_TIME)}
+        write_json(timeless, Path(str(args.output_dir)) / "dev_results.json", sort_keys=True)
     return trainer
 
 
@@ -209,7 +257,8 @@ def build_processor(run: RunConfig) -> M2FNetProcessor:
             "`processor.tokenizer`."
         )
     if tokenizer is not None and not isinstance(tokenizer, PreTrainedTokenizerBase):
-        tokenizer = AutoTokenizer.from_pretrained(tokenizer)
+        in_package = tokenizer in embedded_names()
+        tokenizer = AutoTokenizer.from_pretrained(embedded(tokenizer) if in_package else tokenizer)
     sound = settings.pop("feature_extractor", None) or _sound_extractor(run)
     appearance = settings.pop("appearance", None)
     visual = run.model.get("visual_config") or {}

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .text import printable
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -19,10 +21,11 @@ Progress = Callable[..., Iterable[Any]]
 def progress(items: Any, description: str = "", total: float | None = None) -> Any:
     """A bar on standard error, where that is a terminal."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import track
 
     console = Console(stderr=True)
-    return track(items, description, total, console=console, disable=not console.is_terminal)
+    return track(items, escape(printable(description)), total, console=console, disable=not console.is_terminal)
 
 
 def working(description: str) -> AbstractContextManager[Any]:
@@ -58,4 +61,9 @@ def remarks() -> Iterator[list[str]]:
 
 def say(sentence: str) -> None:
     """A sentence on standard error, under the program's name."""
-    print(f"m2fnet: {sentence}", file=sys.stderr)
+    print(f"m2fnet: {' '.join(printable(sentence).split())}", file=sys.stderr)
+
+
+def tell(text: str) -> None:
+    """What was asked for, on standard output, at once."""
+    print(printable(text), flush=True)

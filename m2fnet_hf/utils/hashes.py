@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 SIZE = 16  # bytes
-BLOCK = 1 << 20
+BLOCK = 1 << 16
 
 
 def hash_parts(parts: Iterable[bytes | memoryview], size: int = SIZE) -> str:
@@ -20,7 +20,7 @@ def hash_parts(parts: Iterable[bytes | memoryview], size: int = SIZE) -> str:
 
 def hash_text(text: str) -> str:
     """Of a text in UTF-8."""
-    return hash_parts([text.encode()])
+    return hash_parts([text.encode("utf-8", "surrogateescape")])
 
 
 def hash_json(value: Any, size: int = SIZE, **options: Any) -> str:

@@ -26,6 +26,7 @@ TEACHER_TEMPERATURE = 0.8831981735694626
 VERSIONS = int(os.environ.get("M2FNET_MINI_VERSIONS", "6"))  # of each acted clip
 FOLDS = 4
 CLASSES = len(MELD_EMOTIONS)
+NEUTRAL = MELD_EMOTIONS.index("neutral")
 # MELD's shares of emotions, of its training split.
 SHARES = np.array([4710, 1205, 268, 683, 1743, 271, 1109]) / 9989
 

@@ -18,12 +18,12 @@ import torch
 from m2fnet_hf.evaluation.calibration import calibration_metrics, fit_temperature, softmax
 from m2fnet_hf.evaluation.metrics import emotion_metrics
 
-from .common import CLASSES, MELD_EMOTIONS, SHARES, acted_clips, fold_speakers, labels
+from .common import CLASSES, MELD_EMOTIONS, NEUTRAL, SHARES, acted_clips, fold_speakers, labels
 from .model import M2FNetMini
 from .simulate import ABSENT, Conversation, Stage, Tables, Texts, plain_text
 from .train import STRANGERS, prepare
 
-NEUTRAL, JOY, ANGER = (MELD_EMOTIONS.index(name) for name in ("neutral", "joy", "anger"))
+JOY, ANGER = (MELD_EMOTIONS.index(name) for name in ("joy", "anger"))
 STRANGER_CONVERSATIONS = 400
 HEADLINE = ("accuracy", "weighted_f1", "macro_f1")
 MODALITIES = {
@@ -195,37 +195,41 @@ def paired(stage: Stage, texts: Texts, confusion: np.ndarray, modalities: Sequen
 def voices(model: M2FNetMini, tables: Tables, clips: np.ndarray) -> dict[str, Any]:
     """Line 5: "Kids are talking by the door", angry and happy, as the fifth of nine utterances that are neutral.
 
-    The others are the actor's own neutral and calm clips with their words. By clip, and by pair: an angry and a happy
-    clip of the same intensity and repetition, right where both are.
+    The others are the actor's own neutral and calm clips with their words, or these words alone. By clip, and by pair:
+    an angry and a happy clip of the same intensity and repetition, right where both are.
     """
     stage = stage_of(tables, np.array([n for n in clips if acted_clips()[n].corpus == "ravdess"]), 4)
     results: dict[str, Any] = {}
-    for modalities in (("text", "sound"), ("text", "sound", "faces")):
+    for name, with_faces, others_heard in (
+        ("text+sound", False, True),
+        ("text+sound+faces", True, True),
+        ("text+sound, among words", False, False),
+    ):
         right: list[list[bool]] = []
         for by_class in stage.actors.values():
             # Files are in order of intensity and repetition, so that the n-th clips belong together.
             both = [by_class[emotion][tables.sentence[by_class[emotion]] == 0] for emotion in (ANGER, JOY)]
             for pair in zip(*both, strict=True):
                 others = stage.random.permutation(by_class[NEUTRAL])[:8]
-                said = [_said_among(model, tables, int(clip), others, "faces" in modalities) for clip in pair]
+                talks = [_among(tables, int(clip), others, with_faces, others_heard) for clip in pair]
+                said = predict(model, tables, talks).reshape(2, 9, CLASSES)[:, 4].argmax(-1)
                 right.append([said[0] == ANGER, said[1] == JOY])
-        name = "+".join(modalities)
         results[name] = {"right": int(np.sum(right)), "count": 2 * len(right)}
         results[f"{name}_pairs"] = {"right": int(np.all(right, axis=1).sum()), "count": len(right)}
     return results
 
 
-def _said_among(model: M2FNetMini, tables: Tables, clip: int, others: np.ndarray, with_faces: bool) -> int:
-    """The class of a clip in the middle of eight others of its actor."""
+def _among(tables: Tables, clip: int, others: np.ndarray, with_faces: bool, others_heard: bool) -> Conversation:
+    """A clip in the middle of eight others of its actor."""
     rows = np.concatenate([others[:4], [clip], others[4:]])
-    one = Conversation(
+    shown = np.where((rows == clip) | others_heard, rows, ABSENT)
+    return Conversation(
         text=np.array([tables.sentences[tables.sentence[row]][0] for row in rows]),
-        sound=rows,
-        faces=rows if with_faces else np.full(len(rows), ABSENT),
+        sound=shown,
+        faces=shown if with_faces else np.full(len(rows), ABSENT),
         speakers=np.zeros(len(rows), dtype=int),
         target=np.eye(CLASSES, dtype=np.float32)[labels()[rows]],
     )
-    return int(predict(model, tables, [one])[4].argmax())
 
 
 def brief(results: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from .common import (
     CLASSES,
+    NEUTRAL,
     RUNS,
     SHARES,
     TEACHER_TEMPERATURE,
@@ -147,6 +148,7 @@ class Stage:
         random: where numbers come from.
         versions: of the clips to draw from.
         pyfeat_share: how often py-feat's Action Units stand for OpenFace's where both are known.
+        smoothing: of the targets of acted clips.
     """
 
     tables: Tables
@@ -154,6 +156,7 @@ class Stage:
     random: np.random.Generator
     versions: int = VERSIONS
     pyfeat_share: float = 0.5
+    smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         self.clips = self.clips[labels()[self.clips] >= 0]
@@ -222,13 +225,39 @@ class Stage:
             clips += chosen
             speakers += [speaker] * len(chosen)
         order = self.random.permutation(len(clips))
-        rows = np.array(clips)[order]
+        return self.of_clips(np.array(clips)[order], np.array(speakers)[order], modalities)
+
+    def of_clips(self, clips: np.ndarray, speakers: np.ndarray, modalities: Sequence[str]) -> Conversation:
+        """These clips in this order, with those modalities and their emotions as the target."""
         return Conversation(
-            text=np.array([self.words(clip) if "text" in modalities else ABSENT for clip in rows]),
-            sound=np.array([self.sound(clip) if "sound" in modalities else ABSENT for clip in rows]),
-            faces=np.array([self.faces(clip) if "faces" in modalities else ABSENT for clip in rows]),
-            speakers=np.array(speakers)[order],
-            target=np.eye(CLASSES, dtype=np.float32)[labels()[rows]],
+            text=np.array([self.words(clip) if "text" in modalities else ABSENT for clip in clips]),
+            sound=np.array([self.sound(clip) if "sound" in modalities else ABSENT for clip in clips]),
+            faces=np.array([self.faces(clip) if "faces" in modalities else ABSENT for clip in clips]),
+            speakers=speakers,
+            target=(
+                np.eye(CLASSES, dtype=np.float32)[labels()[clips]] * (1 - self.smoothing) + self.smoothing / CLASSES
+            ).astype(np.float32),
+        )
+
+    def lone(self, utterances: int, emotion: int, modalities: Sequence[str], actor: str) -> Conversation:
+        """An actor's neutral clips with their words, one of them with the emotion instead."""
+        clips = np.array([self.draw(actor, NEUTRAL) for _ in range(utterances)])
+        clips[self.random.integers(utterances)] = self.draw(actor, emotion)
+        return self.of_clips(clips, np.zeros(utterances, dtype=int), modalities)
+
+    def inserted(
+        self, texts: Texts, dialogue: int, emotion: int, modalities: Sequence[str], actor: str
+    ) -> Conversation:
+        """A dialogue of MELD as text, in which one of its speakers says an acted clip, too."""
+        plain = plain_text(texts, dialogue)
+        place = int(self.random.integers(len(plain) + 1))
+        speaker = self.random.choice(plain.speakers)
+        clip = self.of_clips(np.array([self.draw(actor, emotion)]), np.array([speaker]), modalities)
+        return Conversation(
+            *(
+                np.concatenate([getattr(plain, name)[:place], getattr(clip, name), getattr(plain, name)[place:]])
+                for name in ("text", "sound", "faces", "speakers", "target")
+            )
         )
 
     def pair(

@@ -21,7 +21,8 @@ def summarise() -> dict[str, Any]:
     text = ("accuracy", "weighted_f1", "macro_f1", "ece", "agreement_with_teacher")
     ravdess = [f"{which}_{how}" for how in ("together", "alone") for which in ("sound", "faces", "sound_faces", "all")]
     pairs = ("text", "text_sound", "all", "sound_faces", "all_without_confusion")
-    voices = ("text+sound", "text+sound_pairs", "text+sound+faces", "text+sound+faces_pairs")
+    given = ("text+sound", "text+sound+faces", "text+sound, among words")
+    voices = [name + suffix for name in given for suffix in ("", "_pairs")]
     return {
         "1 text alone, MELD test": {name: mean(["all"], "text", name) for name in text},
         "1 text alone, MELD test, mean of folds": {name: mean(FOLD_RUNS, "text", name) for name in text},

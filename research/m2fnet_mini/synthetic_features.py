@@ -29,9 +29,9 @@ def main() -> None:
     torch.set_num_threads(1)
     tower = SoundTower.from_whisper(WHISPER)
     for name, split, voices in (
-        ("test", "test", TEST_VOICES),
         ("train", "train", TRAIN_VOICES),
         ("dev", "dev", TRAIN_VOICES),
+        ("test", "test", TEST_VOICES),
         ("test-default", "test", ("en-us",)),
     ):
         path = RUNS / f"espeak-{name}.safetensors"

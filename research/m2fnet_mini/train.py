@@ -11,6 +11,7 @@ there is not made again. Nothing is chosen here: the last epoch's weights, avera
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from torch import nn
 from m2fnet_hf import M2FNetForEmotionClassification
 
 from .common import CLASSES, RUNS, TEACHER, TEACHER_TEMPERATURE, acted_clips, fold_speakers
+from .epoch import conversations_of
 from .model import M2FNetMini
-from .simulate import Conversation, Stage, Tables, batches, plain_text, random_shares
+from .simulate import Stage, Tables, batches
 
 SETTINGS: dict[str, Any] = {
     "epochs": 6,
@@ -40,6 +42,8 @@ SETTINGS: dict[str, Any] = {
     "texts": 1038,
     "read_aloud": 350,
     "acted": 450,
+    "short": 1200,  # acted conversations of one or two utterances
+    "lone": 600,  # conversations in which one voice has an emotion
     "own_words": 0.5,  # acted conversations that have their words, where these are English
     "normalize": True,
     "speaker_strength": 4.0,
@@ -64,12 +68,11 @@ STRANGER_SETTINGS: dict[str, Any] = {
     "pairs": 0,
     "read_aloud": 0,
     "acted": 450,
+    "short": 50,
+    "lone": 0,
     "own_words": 0.0,
     "model": {"hidden_dropout": 0.05, "attention_dropout": 0.1, "classifier_dropout": 0.05},
 }
-# Which modalities a pair has, and how often.
-PAIRED = ((("text", "sound", "faces"), 0.45), (("text", "sound"), 0.35), (("text", "faces"), 0.2))
-ACTED = ((("sound",), 0.45), (("faces",), 0.2), (("sound", "faces"), 0.35))
 
 
 def main() -> None:
@@ -95,6 +98,7 @@ def train(run: str, seed: int, changes: dict[str, Any] | None = None, output: Pa
     random = np.random.default_rng(seed)
     start = time.process_time()
     tables, stage, confusion = prepare(run, random)
+    stage = replace(stage, smoothing=settings["smoothing"])
     eye = np.eye(len(confusion))
     confusion = settings["clean"] * eye + (1 - settings["clean"]) * confusion
 
@@ -108,12 +112,12 @@ def train(run: str, seed: int, changes: dict[str, Any] | None = None, output: Pa
     optimizer = torch.optim.AdamW(
         [{"params": decayed, "weight_decay": settings["weight_decay"]}, {"params": others, "weight_decay": 0.0}],
         lr=settings["learning_rate"],
+        fused=True,
     )
     teacher = M2FNetForEmotionClassification.from_pretrained(TEACHER, dtype=torch.float32).eval()
     history = []
     for epoch in range(settings["epochs"]):
-        conversations = simulate(stage, settings, confusion)
-        steps = batches(conversations, settings["batch"], random)
+        steps = batches(conversations_of(stage, settings, confusion), settings["batch"], random)
         total = count = 0.0
         model.train()
         for number, group in enumerate(steps):
@@ -208,55 +212,6 @@ def disturb(sound: torch.Tensor, model: M2FNetMini, probability: float) -> torch
     """Sound features with single ones set to the training data's mean."""
     keep = torch.rand(sound.shape) >= probability
     return torch.where(keep, sound, model.sound.mean)
-
-
-def simulate(stage: Stage, settings: dict[str, Any], confusion: np.ndarray) -> list[Conversation]:
-    """The conversations of one epoch."""
-    tables, random = stage.tables, stage.random
-    train = tables.splits["train"]
-    names = np.array(list(stage.actors))
-    conversations = []
-    for dialogue in random.permutation(len(train))[: settings["texts"]]:
-        conversations.append(plain_text(train, int(dialogue)))
-    for dialogue in random.permutation(len(train))[: settings["pairs"]]:
-        missing = 0.0 if random.random() < 0.7 else random.uniform(0.1, 0.9)
-        one = stage.pair(train, int(dialogue), confusion, choose(PAIRED, random), settings["gold"], missing)
-        conversations.append(one)
-    read = tables.read_aloud.get("train", {})
-    spoken = [n for n in range(len(train)) if int(train.starts[n]) in read]
-    for dialogue in random.permutation(spoken)[: settings["read_aloud"]]:
-        conversations.append(plain_text(train, int(dialogue), read))
-    has_faces = np.array([name.startswith("ravdess") for name in names])
-    for _ in range(settings["acted"]):
-        modalities = choose(ACTED, random) if settings["texts"] else ("sound",)
-        pool = names[has_faces] if "faces" in modalities else names
-        if random.random() < settings["own_words"]:
-            modalities = (*modalities, "text")
-        kind = random.random()
-        if kind < 0.25:  # a whole recording of one actor
-            counts, shares = [int(random.integers(10, 61))], None
-        elif kind < 0.35:  # a few words
-            counts, shares = [int(random.integers(1, 3))], np.full(CLASSES, 1 / CLASSES)
-        else:
-            counts, shares = random.integers(3, 15, size=random.integers(1, 4)).tolist(), random_shares(random)
-        actors = random.choice(pool, size=min(len(counts), len(pool)), replace=False).tolist()
-        one = stage.acted(counts[: len(actors)], shares, modalities, actors)
-        smooth = settings["smoothing"]
-        conversations.append(
-            Conversation(one.text, one.sound, one.faces, one.speakers, one.target * (1 - smooth) + smooth / CLASSES)
-        )
-    return [withhold(one, random) for one in conversations]
-
-
-def choose(options: tuple, random: np.random.Generator) -> tuple[str, ...]:
-    return options[random.choice(len(options), p=[share for _, share in options])][0]
-
-
-def withhold(one: Conversation, random: np.random.Generator, probability: float = 0.08) -> Conversation:
-    """Now and then a conversation whose speakers are unknown."""
-    if random.random() >= probability:
-        return one
-    return Conversation(one.text, one.sound, one.faces, np.full(len(one), -1), one.target)
 
 
 if __name__ == "__main__":

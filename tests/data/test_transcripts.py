@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from m2fnet_hf.data.transcripts import read_transcript
+from m2fnet_hf.data.transcripts import open_transcript, read_transcript
 from m2fnet_hf.dialogue_m2fnet import Dialogue
 
 SRT = """1
@@ -309,6 +309,18 @@ def test_json(read: Read, source: object, key: str | int) -> None:
     assert (dialogue[0].label, dialogue[0].id, dialogue[2].video) == ("joy", 0, "clip.mp4")
 
 
+def test_clips_that_a_strangers_file_names_are_not_taken(tmp_path: Path) -> None:
+    path = tmp_path / "talk.json"
+    path.write_text(json.dumps([*UTTERANCES, {"text": "c", "video": "/etc/passwd"}]))
+    opened = open_transcript(path, trusted=False)
+    assert [(one.text, one.video) for one in opened.dialogue] == [("b", None), ("a", None), ("c", None)]
+    assert "talk.json: the field video was not used." in opened.remarks
+    path.write_text(json.dumps([{"video": "clip.mp4"}]))
+    assert read_transcript(path)[0].video == "clip.mp4"
+    with pytest.raises(ValueError, match=r"a segment must be an object with a string `text`"):
+        read_transcript(path, trusted=False)
+
+
 def test_json_of_whisper(read: Read) -> None:
     source = {
         "text": " Hi. Yo.",
@@ -374,12 +386,12 @@ def test_json_of_whisper(read: Read) -> None:
         ("a.json", '{"text": "hi", "chunks": []}', "found an object with text, chunks"),
         ("a.json", "{}", "found an object with no keys"),
         ("a.json", '{"segments": "hi"}', "found an object with segments"),
-        ("a.json", '{"utterances": "hi"}', "a.json: A dialogue must be a sequence of utterances, found str"),
+        ("a.json", '{"utterances": "hi"}', "a.json: `utterances` must be a list, found a string"),
         ("a.json", '["hi", "you"]', "segment 1: a segment must be an object with a string `text`, found 'hi'"),
         ("a.json", '[{"text": "hi", "start": "soon"}]', "segment 1: A time must be in seconds or HH:MM:SS.mmm"),
         ("a.json", '{"segments": [{"text": " "}, "hi"]}', "segment 2: a segment must be an object"),
         ("a.json", '{"segments": [{"text": "hi", "start": 2, "end": 1}]}', "segment 1: a cue must end"),
-        ("a.json", '{"segments": [{"text": ["hi"]}]}', "segment 1: text must be a string, found list"),
+        ("a.json", '{"segments": [{"text": ["hi"]}]}', "segment 1: text must be a string, found a list"),
         ("a.json", 100_000 * "[", "a.json must be a list of utterances, found lists within lists"),
     ],
 )
@@ -397,5 +409,5 @@ def test_missing_file(tmp_path: Path) -> None:
 def test_folder(tmp_path: Path) -> None:
     folder = tmp_path / "talk.srt"
     folder.mkdir()
-    with pytest.raises(ValueError, match=r"talk\.srt must be a file that ends in .*, found a folder"):
+    with pytest.raises(ValueError, match=r"A transcript must be a file, found a folder at .*talk\.srt"):
         read_transcript(folder)

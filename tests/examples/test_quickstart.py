@@ -26,6 +26,8 @@ def test_the_notebook_runs_from_top_to_bottom(notebook: Any, tmp_path: Path) -> 
     outputs = [output for cell in ran.cells for output in cell.get("outputs", ())]
     printed = "".join(output.get("text", "") for output in outputs)
     assert "Maya  surprise" in printed
+    shown = "".join(output.get("data", {}).get("text/plain", "") for output in outputs)
+    assert "['text', 'audio']" in shown
     assert any("image/png" in output.get("data", {}) for output in outputs)
     written = {path.name for path in (tmp_path / "reports").iterdir()}
     assert {path.rpartition(".")[2] for path in written} == set(KINDS)

@@ -225,7 +225,7 @@ def test_a_graph_that_differs_leaves_nothing_behind(tmp_path: Path, monkeypatch:
 
 def test_a_folder_that_holds_something_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match="needs a new or empty folder"):
+    with pytest.raises(FileExistsError, match="must be a new or empty folder"):
         export_onnx(build(audio=None, visual=False), tiny.processor(), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 

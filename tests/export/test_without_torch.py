@@ -186,7 +186,7 @@ def test_a_part_that_is_not_there_is_named(pair: tuple[Path, Path], tmp_path: Pa
     with pytest.raises(FileNotFoundError, match=r"must hold tokenizer\.json, found none"):
         load_exported(tmp_path)
     (tmp_path / "config.json").write_text("[]")
-    with pytest.raises(ValueError, match=r"config\.json must be the settings of a model"):
+    with pytest.raises(ValueError, match=r"config\.json must hold a JSON object"):
         load_exported(tmp_path)
     (tmp_path / "config.json").write_bytes((pair[1] / "config.json").read_bytes())
     (tmp_path / "fusion.onnx").write_bytes(b"no graph")

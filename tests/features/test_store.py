@@ -172,14 +172,65 @@ def test_an_index_is_read_before_the_shards_and_made_up_for(tmp_path: Path) -> N
     store = open_features(write(tmp_path, [featured(1), featured(2)]))
     rebuilt = dict(store.records("train"))
     assert list(rebuilt) == ["1", "2"]
-    with closing(sqlite3.connect(tmp_path / "train" / INDEX)) as index, index:
-        index.execute("DELETE FROM dialogues WHERE key = '2'")
-    assert [one.id for one in store.dialogues("train")] == [1]
+    untouched = (tmp_path / "train" / INDEX).stat().st_mtime_ns
+    assert [one.id for one in store.dialogues("train")] == [1, 2]
+    assert (tmp_path / "train" / INDEX).stat().st_mtime_ns == untouched
     write(tmp_path, [featured(3)])
     assert list(store.records("train")) == ["1", "2", "3"], "it lacks a shard"
     (tmp_path / "train" / rebuilt["1"]["shard"]).unlink()
     assert list(store.records("train")) == ["3"], "it has one that is gone"
     assert not list(tmp_path.rglob("*.part*"))
+
+
+def flipped(content: bytes) -> bytes:
+    return content[:-30] + bytes([content[-30] ^ 1]) + content[-29:]
+
+
+SPOILT = {
+    "flipped": flipped,
+    "cut": lambda content: content[:-100],
+    "empty": lambda _: b"",
+    "other": lambda _: b"x" * 999,
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
+def test_a_spoilt_index_is_made_again(tmp_path: Path, spoil: Any) -> None:
+    store = open_features(write(tmp_path, [featured(1), featured(2)]))
+    index = tmp_path / "train" / INDEX
+    store.records("train")
+    whole = index.read_bytes()
+    index.write_bytes(spoil(whole))
+    assert [one.id for one in store.dialogues("train")] == [1, 2]
+    assert index.read_bytes() == whole
+
+
+def test_an_index_that_somebody_changed_is_made_again(tmp_path: Path) -> None:
+    store = open_features(write(tmp_path, [featured(1), featured(2)]))
+    store.records("train")
+    with closing(sqlite3.connect(tmp_path / "train" / INDEX)) as index, index:
+        index.execute("DELETE FROM dialogues WHERE key = '2'")
+    assert [one.id for one in store.dialogues("train")] == [1, 2]
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
+def test_a_spoilt_shard_is_never_believed(tmp_path: Path, spoil: Any) -> None:
+    store = open_features(write(tmp_path, [featured(1)]))
+    found = store.dialogues("train")
+    (shard,) = tmp_path.rglob("*.safetensors")
+    shard.write_bytes(spoil(shard.read_bytes()))
+    with pytest.raises(ValueError, match=r"safetensors must be as it was written, found it spoilt; extract again"):
+        found[0]
+
+
+def test_the_same_dialogues_are_the_same_bytes(tmp_path: Path) -> None:
+    contents = []
+    for name in "ab":
+        folder = write(tmp_path / name, [featured(1), featured(2)])
+        open_features(folder).records("train")
+        contents.append({path.name: path.read_bytes() for path in (folder / "train").iterdir()})
+    assert contents[0] == contents[1]
+    assert len(contents[0]) == 2
 
 
 def test_what_came_twice_is_counted_once(tmp_path: Path) -> None:
@@ -223,10 +274,10 @@ def test_no_more_shards_stay_open_than_are_meant_to(tmp_path: Path, monkeypatch:
         assert len(found._open) == 2
 
 
-def test_a_spoilt_shard_is_named(tmp_path: Path) -> None:
+def test_a_shard_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (shard,) = write(tmp_path, [featured()]).rglob("*.safetensors")
     shard.write_bytes(shard.read_bytes()[:100])
-    with pytest.raises(ValueError, match=rf"{shard.name} must be a shard of features.*delete it"):
+    with pytest.raises(ValueError, match=rf"{shard.name} must be a shard of features.*extract again"):
         write_index(tmp_path / "train")
     assert list((tmp_path / "train").iterdir()) == [shard], "nothing half is left"
 
@@ -237,7 +288,7 @@ def test_a_full_disk_costs_only_what_is_not_written(tmp_path: Path, monkeypatch:
     large = Dialogue([Utterance(text_features=np.zeros(100_000))], id=3)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
-        with pytest.raises(OSError, match=r"must be written to .*train, found: .*make room"):
+        with pytest.raises(OSError, match=r"safetensors must be written, found no room for it; make room"):
             write(tmp_path, [featured(1), featured(2), large])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -245,15 +296,24 @@ def test_a_full_disk_costs_only_what_is_not_written(tmp_path: Path, monkeypatch:
     assert list(open_index(tmp_path / "train")) == ["1", "2"]
 
 
-def test_an_interrupted_writer_keeps_what_it_was_given(tmp_path: Path) -> None:
+def test_an_interrupted_writer_writes_what_an_undisturbed_one_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "UTTERANCES_PER_SHARD", 6)
+    write(tmp_path / "whole", [featured(number) for number in range(4)])
+
     def interrupted() -> None:
         with FeatureWriter(tmp_path / "train") as writer:
-            writer.add(featured(1))
+            for number in range(3):
+                writer.add(featured(number))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert list(open_index(tmp_path / "train")) == ["1"]
+    assert list(open_index(tmp_path / "train")) == ["0", "1"]
+    write(tmp_path, [featured(2), featured(3)])
+    names = [{path.name for path in folder.glob("train/*.safetensors")} for folder in (tmp_path, tmp_path / "whole")]
+    assert names[0] == names[1]
 
 
 def test_meld_comes_back_word_for_word(tmp_path: Path, meld_root: Path) -> None:
@@ -267,9 +327,10 @@ def test_meld_comes_back_word_for_word(tmp_path: Path, meld_root: Path) -> None:
 def test_a_folder_goes_on_with_what_made_it(tmp_path: Path) -> None:
     made = {"version": "1", "text": {"context": "past", "size": 3}, "faces": (1, 2)}
     claim(tmp_path, made)
+    (tmp_path / "processor_config.json").touch()
     claim(tmp_path, {**made, "version": "2"})
     assert json.loads((tmp_path / features.SETTINGS).read_text())["version"] == "1"
-    with pytest.raises(ValueError, match=r"found that text\.context was past and is both; use the same again"):
+    with pytest.raises(ValueError, match=r"found that text\.context was past and is both; use the same"):
         claim(tmp_path, {**made, "text": {"context": "both", "size": 3}})
-    with pytest.raises(ValueError, match=r"text\.context was past and is None, text\.size was 3 and is None;"):
-        claim(tmp_path, {"faces": [1, 2]})
+    with pytest.raises(ValueError, match=r"faces was \[1, 2\] and is \[1\], text\.size was 3 and is None;"):
+        claim(tmp_path, {"faces": [1], "text": {"context": "past"}})

@@ -91,10 +91,38 @@ def test_nothing_of_the_machine_is_published(run: Path) -> None:
     assert json.loads((folder / "results.json").read_text())["model"] == "m2fnet-meld"
 
 
+def test_no_secret_is_published(run: Path) -> None:
+    secrets = {"hub_token": "abc", "password": "def", "where": "https://ann:ghi@host/x", "key": "hf_" + "jkl" * 8}
+    write(run / "run.json", {**SETTINGS, "training": {"seed": 7, **secrets}, "processor": {"pad_token": "<pad>"}})
+    settings = json.loads((prepared(run) / "run.json").read_text())
+    assert (settings["training"], settings["processor"]) == ({"seed": 7}, {"pad_token": "<pad>"})
+
+
+@pytest.mark.parametrize("name", ["model-secret.safetensors", "LICENSE", "tokenizer.json"])
+def test_no_link_out_of_the_run_is_followed(run: Path, name: str) -> None:
+    (run.parent / "secret").write_text("secret")
+    (run / name).unlink(missing_ok=True)
+    (run / name).symlink_to(run.parent / "secret")
+    with pytest.raises(ValueError, match=f"{name} must lie in the run, found a link to .*secret; copy or remove it"):
+        prepared(run)
+    (run / name).unlink()
+    (run.parent / "link").symlink_to(run)
+    if name != "tokenizer.json":
+        assert "model.safetensors" in {path.name for path in prepared(run.parent / "link").iterdir()}
+
+
+def test_only_what_is_stated_is_published(run: Path) -> None:
+    for name in ("LICENSE_KEY", "LICENSE.txt", ".env", "notes.md"):
+        (run / name).write_text("secret")
+    names = {path.name for path in prepared(run).iterdir()}
+    assert names & {"LICENSE_KEY", "LICENSE.txt", ".env", "notes.md"} == {"LICENSE.txt"}
+
+
 def test_the_card_says_what_config_and_results_say(run: Path) -> None:
     card = ModelCard.load(prepared(run, license="apache-2.0") / "README.md")
     assert metadata_errors(card.data.to_dict()) == []
     data = card.data
+    assert data.widget[0] == {"text": "Wait, why is it already open?!"}
     assert (data.library_name, data.pipeline_tag) == ("transformers", "video-classification")
     assert (data.license, data.language, data.datasets) == ("apache-2.0", "en", ["declare-lab/MELD"])
     assert (data.base_model, data.metrics) == (["facebook/bart-large"], ["accuracy", "f1"])
@@ -132,7 +160,7 @@ def test_what_is_unknown_is_left_out(run: Path) -> None:
     for name in ("run.json", "results.json", "dev_results.json"):
         (run / name).unlink()
     card = ModelCard.load(prepared(run) / "README.md")
-    assert set(card.data.to_dict()) == {"library_name", "pipeline_tag", "tags"}
+    assert set(card.data.to_dict()) == {"library_name", "pipeline_tag", "tags", "widget"}
     for heading in ("## Training", "## Results", "GPL", "None", "published under"):
         assert heading not in card.text
 

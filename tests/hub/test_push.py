@@ -1,4 +1,4 @@
-"""`m2fnet push`, and that what README and cards tell people to paste runs in both environments."""
+"""`m2fnet push`, and that what the documentation and cards tell people to paste runs in both environments."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from m2fnet_hf.registration import CHECKPOINTS
 pytest_plugins = ["environments"]
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
+GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "hub.md"
 MAIN = """
 import contextlib, io, json, os, shlex
 from huggingface_hub import constants
@@ -55,22 +55,18 @@ def work(tiny_checkpoint: Path, recording: Path, tmp_path_factory: pytest.TempPa
 @pytest.fixture(scope="module")
 def pushed(work: Path, with_package: Any) -> dict[str, Any]:
     (work / "tiny" / "results.json").write_text(json.dumps({"model": "tiny", "weighted_f1": 0.5}))
-    lines = [*commands(ROOT / "README.md"), "push tiny org/tiny --private --message Tiny", "push tiny org/tiny"]
+    lines = [*commands(GUIDE), "push tiny org/tiny --private --message Tiny", "push tiny org/tiny"]
     lines += ["push sharded org/tiny --revision sharded", "push tiny org/tiny --output out"]
     code = f"os.chdir({str(work)!r}){SHARDED}print(json.dumps([m2fnet(line) for line in {lines!r}]))"
     return dict(zip(lines, with_package(MAIN + code), strict=True))
-
-
-def section(text: str) -> str:
-    return re.split(r"^## ", text.partition("\n## On the Hub\n")[2], maxsplit=1, flags=re.M)[0]
 
 
 def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
 
 
-def commands(readme: Path) -> list[str]:
-    lines = "".join(blocks(section(readme.read_text()), "sh")).splitlines()
+def commands(guide: Path) -> list[str]:
+    lines = "".join(blocks(guide.read_text(), "sh")).splitlines()
     return [line.removeprefix("m2fnet ") for line in lines if line.startswith("m2fnet ")]
 
 
@@ -96,25 +92,25 @@ def test_push_removes_what_it_makes_stale(pushed: dict[str, Any], hub: Hub) -> N
     assert not {"model.safetensors", "results.json"} & sharded
 
 
-def test_readme_and_card_run_as_pasted_with_transformers_alone(
+def test_guide_and_card_run_as_pasted_with_transformers_alone(
     pushed: dict[str, Any], hub: Hub, with_transformers: Any
 ) -> None:
-    readme = [code for code in blocks(section((ROOT / "README.md").read_text()), "python") if "m2fnet_hf" not in code]
-    assert any("trust_remote_code=True" in code for code in readme)
+    guide = [code for code in blocks(GUIDE.read_text(), "python") if "m2fnet_hf" not in code]
+    assert any("trust_remote_code=True" in code for code in guide)
     cards = blocks(hub.text("org/m2fnet-meld", "README.md").partition("## Use")[2], "python")
     tiny = blocks(hub.text("org/tiny", "README.md"), "python")
     assert len(cards) == len(tiny) == 2
-    code = [*readme, *cards, *tiny]
+    code = [*guide, *cards, *tiny]
     assert with_transformers(RUN.format(code=code)) == len(code)
 
 
-def test_readme_and_card_run_as_pasted_with_the_package(
+def test_guide_and_card_run_as_pasted_with_the_package(
     pushed: dict[str, Any], hub: Hub, with_package: Any, work: Path
 ) -> None:
-    readme = blocks(section((ROOT / "README.md").read_text()), "python")
-    assert any("M2FNetForEmotionClassification" in code for code in readme)
+    guide = blocks(GUIDE.read_text(), "python")
+    assert any("M2FNetForEmotionClassification" in code for code in guide)
     card = hub.text("org/m2fnet-meld", "README.md")
-    code = [*readme, *blocks(card, "python"), *blocks(hub.text("org/tiny", "README.md"), "python")]
+    code = [*guide, *blocks(card, "python"), *blocks(hub.text("org/tiny", "README.md"), "python")]
     untrusting = [block.replace(", trust_remote_code=True", "") for block in code]
     (predict,) = re.findall("^m2fnet (.*)", "".join(blocks(card, "sh")), re.M)
     shown = f"{MAIN}os.chdir({str(work)!r})\n{RUN.format(code=code + untrusting)}print(json.dumps(m2fnet({predict!r})))"
@@ -161,7 +157,7 @@ print(json.dumps(said))
 """
     words = {
         "name": "A model on the Hub is named organisation/name, found 'org/a/b'.",
-        "output": "--output must be a new or empty folder, found runs with files in it",
+        "output": "The output must be a new or empty folder, found runs",
         "folder": "A model must be a folder, one of the embedded models (m2fnet-mini, meld-mini) or organisation/name",
         "wrong token": "a token that it does not accept for this (status 401); log in with `hf auth login`",
         "no token": "a token that may use org/tiny, found no token (status 401); log in with",

@@ -364,7 +364,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     [
         (b"", "Invalid data"),
         (b"These are only words.\n" * 50, "Invalid data"),
-        (b"1\n00:00:01,000 --> 00:00:02,000\nHello\n\n" * 5, "neither video nor sound"),
+        (b"1\n00:00:01,000 --> 00:00:02,000\nHello\n\n" * 5, "of no format that is read"),
     ],
 )
 def test_what_is_no_recording_is_absent(tmp_path: Path, content: bytes, reason: str) -> None:

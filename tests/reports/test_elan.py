@@ -1,3 +1,5 @@
+import re
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -154,3 +156,12 @@ def test_what_came_from_here_goes_back_again(own: Path, tmp_path: Path) -> None:
     eaf = written(tmp_path, predicted(first), transcript=first)
     assert eaf.get_ref_annotation_data_for_tier("emotion@BEN") == eaf.get_ref_annotation_data_for_tier("emotion@BEN 2")
     assert [name for name in eaf.get_tier_names() if name.startswith("ANN")] == ["ANN"]
+
+
+def test_thousands_that_overlap_are_written_in_time_and_told_apart(tmp_path: Path) -> None:
+    said = [utterance(f"word {n}", start=n / 1000, end=100, speaker="ANN") for n in range(4000)]
+    started = time.process_time()
+    write_elan(result(said), tmp_path / "out.eaf")
+    assert time.process_time() - started < 10, "a search of all tiers for each name takes minutes"
+    names = re.findall(r'TIER_ID="(ANN[ 0-9]*)"', (tmp_path / "out.eaf").read_text())
+    assert names == ["ANN", *(f"ANN {n}" for n in range(2, 4001))]

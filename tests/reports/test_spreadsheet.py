@@ -29,3 +29,17 @@ def test_our_reader_reads_it_back(tmp_path: Path) -> None:
         (1.0, 2.5, "ANN", "You came!", "joy"),
         (1.0, 2.5, None, "Oh.", "anger"),
     ]
+
+
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "'=x", "''-x", "'tis", "\uff1dx"]
+
+
+def test_nothing_is_computed_and_all_is_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    write_csv(result([utterance(text, speaker=f"{text}a") for text in FORMULAS]), path)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        cells = [row[name] for row in csv.DictReader(file) for name in ("text", "speaker")]
+    assert not [cell for cell in cells if cell[0] in "=+-@\t\r\uff1d"]
+    read = read_transcript(path)
+    assert [one.text for one in read] == [text.strip() for text in FORMULAS]
+    assert [one.speaker for one in read] == [f"{text}a".strip() for text in FORMULAS]

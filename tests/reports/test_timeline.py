@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -7,11 +8,12 @@ from sample_results import conversation, result, utterance
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
-from m2fnet_hf.reports.palette import MELD_COLORS, blend, contrast
-from m2fnet_hf.reports.timeline import opacity, write_timeline
+from m2fnet_hf.reports.palette import MELD_COLORS
+from m2fnet_hf.reports.timeline import MOST_LINES, write_timeline
 
 LONG_NAME = "Prof. Dr. Maximiliane von Hohenfels-Oettingen zu Spielberg"
 
@@ -41,16 +43,41 @@ def words(figure: Figure) -> list[str]:
     return legends + [text.get_text() for text in figure.findobj(lambda one: hasattr(one, "get_text"))]
 
 
-def test_colors_say_the_emotion_and_the_probability(tmp_path: Path) -> None:
-    image = drawn(result([utterance("", "anger", 1.0), utterance("", "joy", 0.4, start=3, end=9)]), tmp_path / "t.png")
-    assert pixels(image, MELD_COLORS["anger"]) > 20_000
-    assert pixels(image, blend(MELD_COLORS["joy"], opacity(0.4))) > 20_000
-    assert pixels(image, MELD_COLORS["joy"]) > 100, "the legend has the full color"
+def bars(figure: Figure) -> list[tuple[str, float]]:
+    """The colour of each bar, and how far it is filled."""
+    found = []
+    for axis in figure.axes:
+        fills, outlines = axis.collections
+        for fill, outline, color in zip(fills.get_paths(), outlines.get_paths(), fills.get_facecolors(), strict=True):
+            share = np.ptp(fill.vertices[:, 1]) / np.ptp(outline.vertices[:, 1])
+            found.append((to_hex(color, keep_alpha=True)[:9].upper(), round(float(share), 2)))
+    return found
+
+
+def on_bars(figure: Figure) -> list[str]:
+    return [text.get_text() for axis in figure.axes for text in axis.texts]
+
+
+def test_a_bar_is_filled_to_the_probability_and_never_faded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = [utterance("", "anger", score, start=n, end=n + 1) for n, score in enumerate((0.02, 0.4, 1.0))]
+    figure = figure_of(result(said), tmp_path / "t.png", monkeypatch)
+    assert bars(figure) == [(f"{MELD_COLORS['anger']}FF", score) for score in (0.02, 0.4, 1.0)]
+    image = np.asarray(Image.open(tmp_path / "t.png").convert("RGB"))
+    assert pixels(image, MELD_COLORS["anger"]) > 10_000
     assert pixels(image, MELD_COLORS["disgust"]) == 0
 
 
-def test_the_least_probable_can_be_seen() -> None:
-    assert all(contrast(blend(color, opacity(0.0)), "#FFFFFF") > 1.25 for color in MELD_COLORS.values())
+def test_every_bar_has_the_word_of_its_emotion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = [
+        utterance("I nearly missed the train.", "anger", start=0, end=40),
+        utterance("", "neutral", start=40, end=46),
+        utterance("Oh.", "surprise", start=60, end=60.1),
+    ]
+    figure = figure_of(result(said), tmp_path / "t.png", monkeypatch)
+    assert on_bars(figure) == ["anger 61%  I nearly missed the train.", "neutral 61%", "su"]
+    figure = figure_of(conversation(90, 3), tmp_path / "t.png", monkeypatch)
+    assert len(on_bars(figure)) == 90
+    assert all(on_bars(figure))
 
 
 @pytest.mark.parametrize(("fewer", "more"), [((20, 1), (20, 12)), ((20, 2), (90, 2))])
@@ -76,15 +103,16 @@ def test_nothing_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for legend in figure.legends:
         assert page.x0 <= legend.get_window_extent().x0
         assert legend.get_window_extent().x1 <= page.x1
-    emotions, shades = (legend.get_window_extent() for legend in figure.legends)
-    assert not emotions.overlaps(shades)
+    title = "".join(figure.get_suptitle().split())
+    assert title == "".join(content["source"].split()), "the title is broken into lines, not cut"
+    assert page.x0 <= figure._suptitle.get_window_extent().x0
+    assert figure._suptitle.get_window_extent().x1 <= page.x1
 
 
 def test_the_legend_lists_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     figure = figure_of(result([utterance(), utterance(label="fear")]), tmp_path / "t.png", monkeypatch)
-    emotions, shades = ([text.get_text() for text in legend.get_texts()] for legend in figure.legends)
-    assert emotions == ["fear", "joy"]
-    assert shades == ["probability 20%", "probability 60%", "probability 100%"]
+    (emotions,) = ([text.get_text() for text in legend.get_texts()] for legend in figure.legends)
+    assert emotions == ["fear (fe)", "joy (jo)"]
     assert any("reads text only" in text for text in words(figure))
 
 
@@ -92,7 +120,10 @@ def test_dollars_are_not_formulas(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     content = result([utterance("$5 or $6_{", speaker="$x$", end=60.0)], source="$a$.srt", note="$^ $")
     figure = figure_of(content, tmp_path / "t.png", monkeypatch)
     written = [text for text in figure.findobj(lambda one: hasattr(one, "get_parse_math")) if "$" in text.get_text()]
-    assert {text.get_text() for text in written} == {"$5 or $6_{", "$x$", "$a$.srt", "Model meld-mini. $^ $"}
+    assert {text.get_text() for text in written} == {
+        "joy 61%  $5 or $6_{", "$x$", "$a$.srt",
+        "Model meld-mini. A bar is filled to the probability of its emotion. $^ $",
+    }  # fmt: skip
     assert not any(text.get_parse_math() for text in written)
 
 
@@ -116,7 +147,23 @@ def test_without_times_the_axis_counts_utterances(tmp_path: Path, monkeypatch: p
 def test_utterances_without_times_among_others_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     utterances = [utterance(), utterance(start=None, end=None)]
     figure = figure_of(result(utterances), tmp_path / "t.png", monkeypatch)
-    assert figure.axes[0].get_title(loc="left").endswith("Without times and not shown: 1.")
+    assert figure.axes[0].get_title(loc="left").endswith("Without a place in this picture: 1 of 2 utterances.")
+
+
+@pytest.mark.parametrize("speakers", [1, 2000])
+def test_thousands_that_overlap_make_a_picture_of_bounded_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, speakers: int
+) -> None:
+    said = [utterance(speaker=f"S{n % speakers}", start=n / 1000, end=100) for n in range(4000)]
+    started = time.process_time()
+    figure = figure_of(result(said), tmp_path / "t.png", monkeypatch)
+    assert time.process_time() - started < 20
+    assert figure.get_size_inches()[1] < 40
+    assert sum(axis.get_ylim()[0] for axis in figure.axes) <= MOST_LINES
+    heading = figure.axes[0].get_title(loc="left").replace("\n", " ")
+    shown = len(bars(figure))
+    assert 0 < shown < 100
+    assert f"Without a place in this picture: {4000 - shown} of 4000 utterances." in heading
 
 
 @pytest.mark.parametrize("suffix", [".svg", ".pdf"])

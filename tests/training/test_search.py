@@ -95,18 +95,26 @@ def test_a_search_goes_on_to_as_many_trials_as_are_asked_for(tmp_path: Path, mon
     assert [len(study) for study in trials(tmp_path)] == [5]
 
 
-def test_other_settings_spaces_and_data_are_another_study(tmp_path: Path) -> None:
+def test_a_folder_is_of_one_search(tmp_path: Path) -> None:
     short = with_modalities(run(num_train_epochs=1), ["text"])
     wider = {"training.learning_rate": {"low": 1e-6, "high": 1e-1, "log": True}}
     other = {**SPLITS, "train": corpus(4, seed=9)}
-    for settings, space, data in (
-        (short, RATES, SPLITS),
-        (override(short, {"training.weight_decay": 0.1}), RATES, SPLITS),
-        (short, wider, SPLITS),
-        (short, RATES, other),
+    search(short, RATES, **SPLITS, output=tmp_path, trials=1)
+    best = (tmp_path / "best.yaml").read_bytes()
+    for settings, space, data, differs in (
+        (
+            override(short, {"training.weight_decay": 0.1}),
+            RATES,
+            SPLITS,
+            r"run\.training\.weight_decay was None and is 0\.1",
+        ),
+        (short, wider, SPLITS, r"space\.training\.learning_rate\.low was"),
+        (short, RATES, other, "the data are others"),
     ):
-        search(settings, space, **data, output=tmp_path, trials=1)
-    assert [len(study) for study in trials(tmp_path)] == [1, 1, 1, 1]
+        with pytest.raises(ValueError, match=differs):
+            search(settings, space, **data, output=tmp_path, trials=1)
+    assert (tmp_path / "best.yaml").read_bytes() == best
+    assert [len(study) for study in trials(tmp_path)] == [1]
 
 
 def test_hopeless_trials_are_given_up(tmp_path: Path) -> None:
@@ -127,7 +135,7 @@ def test_the_best_epoch_counts_and_nothing_is_saved(tmp_path: Path, monkeypatch:
     assert found["weighted_f1"] == 0.9
     ((*tried,),) = trials(tmp_path)
     assert [trial.value for trial in tried] == [0.9, 0.5]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.yaml", "search.db"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.yaml", "search.db", "search.json"]
 
 
 def test_the_example_fits_the_papers_preset() -> None:
@@ -148,7 +156,7 @@ def test_bad_bounds_are_named(tmp_path: Path, bounds: str) -> None:
 def test_a_setting_that_no_run_has_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="found 'learning_rate'"):
         search(run(), {"learning_rate": {"low": 0.1, "high": 0.2}}, **SPLITS, output=tmp_path, trials=1)
-    with pytest.raises(ValueError, match="`training` has no argument learning_rat;"):
+    with pytest.raises(ValueError, match="`training` has no setting `learning_rat`"):
         search(run(), {"training.learning_rat": {"low": 0.1, "high": 0.2}}, **SPLITS, output=tmp_path, trials=1)
 
 

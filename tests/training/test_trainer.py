@@ -104,6 +104,16 @@ def test_three_modalities_beat_each_alone(tmp_path: Path) -> None:
     assert all(figure < 0.5 for figure in metrics.values()), metrics
 
 
+def test_a_logger_of_the_library_gets_what_training_measures(tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    logged = run(("text",), num_train_epochs=1, report_to=["tensorboard"], logging_steps=1)
+    trainer = train(logged, corpus(4, seed=1), corpus(2, seed=2), tmp_path)
+    logs = [accumulator.EventAccumulator(str(path)).Reload() for path in tmp_path.rglob("events.out.tfevents.*")]
+    measured = {name: log.Scalars(name)[-1].value for log in logs for name in log.Tags()["scalars"]}
+    assert "train/loss" in measured
+    assert measured["eval/weighted_f1"] == pytest.approx(trainer.state.best_metric)
+
+
 def test_what_is_saved_is_the_best_epoch_and_loads(tmp_path: Path) -> None:
     dev = corpus(6, seed=2)
     trainer = train(run(("text", "visual"), num_train_epochs=2), corpus(12, seed=1), dev, tmp_path)
@@ -180,7 +190,7 @@ def test_class_weights_are_inverse_frequencies() -> None:
     ("yaml", "overrides", "message"),
     [
         ("modle: {}", [], "sections among encoders, model, processor, training, media, found modle"),
-        ("- 1", [], "sections among"),
+        ("- 1", [], "must hold a mapping, found a list"),
         ("model: {a: [", [], "must be a YAML file"),
         ("model: {}", ["hidden_size=3"], "section.key=value, found 'hidden_size=3'"),
         ("model: {}", ["model.hidden_size"], "section.key=value"),
@@ -200,7 +210,7 @@ def test_overrides_come_on_top(tmp_path: Path) -> None:
     assert loaded.model == {"hidden_size": 16}
     args = loaded.training_arguments(tmp_path)
     assert (args.learning_rate, args.seed, args.eval_strategy) == (1e-4, 3, "no")
-    with pytest.raises(ValueError, match="`training` has no argument learning_rat;"):
+    with pytest.raises(ValueError, match="`training` has no setting `learning_rat`; did you mean `learning_rate`"):
         RunConfig.load(path, ["training.learning_rat=1"]).training_arguments(tmp_path)
 
 

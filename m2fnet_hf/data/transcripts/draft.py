@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ...dialogue_m2fnet import Dialogue, Utterance
-from ..encoding import read_text, shown
+from ...utils.text import shown
+from ..encoding import read_text
 
 NAMED_AT_MOST = 6
+MOST_UTTERANCES = 100_000  # a day of one each second has less
 
 
 @dataclass(frozen=True)
@@ -23,21 +25,18 @@ class Source:
         path: of the file.
         duration: of the recording it belongs to, in seconds.
         frame_rate: of that recording, in frames a second.
+        trusted: whether the media files that it names may be opened.
     """
 
     path: Path
     duration: float | None = None
     frame_rate: float | None = None
+    trusted: bool = True
 
     @property
     def name(self) -> str:
         """Its name, as it may be shown."""
-        return shown(self.path)
-
-    @property
-    def shown_path(self) -> str:
-        """Its path, with a mark for each byte that is no character."""
-        return str(self.path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        return shown(self.path.name)
 
     @property
     def stem(self) -> str:
@@ -109,8 +108,13 @@ def finish(source: Source, draft: Draft) -> tuple[Dialogue, list[str]]:
     """The dialogue, and all that is to be said about it.
 
     Raises:
-        ValueError: where nothing is left.
+        ValueError: where nothing is left, or too much for a conversation.
     """
+    if len(draft.said) > MOST_UTTERANCES:
+        raise ValueError(
+            f"{source.name} must hold one conversation of at most {MOST_UTTERANCES} utterances, found "
+            f"{len(draft.said)}; divide it."
+        )
     utterances: list[Utterance] = []
     unread, before = list(draft.unread), 0
     said = sorted(draft.said, key=lambda one: one.start or 0.0) if draft.is_timed else draft.said

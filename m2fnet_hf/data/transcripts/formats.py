@@ -1,13 +1,16 @@
 """The formats of transcripts in one table, and the functions that read them."""
 
+import gc
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from ...dialogue_m2fnet import Dialogue
+from ...utils.paths import check_file
 from .draft import Draft, Source, finish
 from .json_files import read_json
 from .plain import read_plain
@@ -16,6 +19,7 @@ from .tables import is_table, read_table
 from .tiers import read_eaf, read_textgrid
 
 HEAD = 4096  # characters that tell the format
+LARGEST = 64_000_000  # bytes; a day of talk with the time of each word has less
 
 
 class _Format(NamedTuple):
@@ -62,19 +66,23 @@ class Transcript:
     remarks: tuple[str, ...] = ()
 
 
-def read_transcript(path: str | Path, duration: float | None = None, frame_rate: float | None = None) -> Dialogue:
+def read_transcript(
+    path: str | Path, duration: float | None = None, frame_rate: float | None = None, trusted: bool = True
+) -> Dialogue:
     """The dialogue that a transcript holds, with the file's stem as its id; see [`open_transcript`].
 
     Warns:
         UserWarning: for each remark of [`Transcript`].
     """
-    transcript = open_transcript(path, duration, frame_rate)
+    transcript = open_transcript(path, duration, frame_rate, trusted)
     for remark in transcript.remarks:
         warnings.warn(remark, stacklevel=2)
     return transcript.dialogue
 
 
-def open_transcript(path: str | Path, duration: float | None = None, frame_rate: float | None = None) -> Transcript:
+def open_transcript(
+    path: str | Path, duration: float | None = None, frame_rate: float | None = None, trusted: bool = True
+) -> Transcript:
     """The dialogue that a transcript holds, and what of the file is not in it.
 
     Speakers are what tools write: `NAME: text`, `[NAME] text`, `>> NAME: text`, `<v NAME>`, columns, fields, tiers;
@@ -92,19 +100,32 @@ def open_transcript(path: str | Path, duration: float | None = None, frame_rate:
             The content decides where the name does not say. Text is in UTF-8, UTF-16 or an older encoding.
         duration: of the recording in seconds, which tells whole numbers that are seconds from milliseconds.
         frame_rate: of the recording, in frames a second, for times that count its frames.
+        trusted: whether the clips that it names (`video` of an utterance in JSON) are taken. Say `False` of a file that
+            a stranger uploaded or that was fetched: it could name any file of this machine.
 
     Raises:
-        FileNotFoundError: without the file.
-        ValueError: naming the file, what was expected, what was found and what to do.
+        FileNotFoundError, OSError: without the file, or where it cannot be read.
+        ValueError: naming the file, what was expected, what was found and what to do; also for more than 64 MB, and for
+            a folder, a pipe or a device.
     """
     path = Path(path)
-    source = Source(path, duration, frame_rate)
-    if not path.exists():
-        raise FileNotFoundError(f"A transcript must be a file, found none at {source.shown_path}; check the path.")
-    if not path.is_file():
-        raise _unknown(source, "a folder")
-    dialogue, remarks = finish(source, _format(source).read(source))
+    source = Source(path, duration, frame_rate, trusted)
+    check_file(path, "A transcript", LARGEST)
+    with _without_collection():
+        dialogue, remarks = finish(source, _format(source).read(source))
     return Transcript(dialogue, tuple(remarks))
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Without the collection of garbage, which goes through all cues again and again and finds none."""
+    is_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if is_on:
+            gc.enable()
 
 
 def _format(source: Source) -> _Format:

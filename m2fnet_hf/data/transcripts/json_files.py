@@ -38,6 +38,7 @@ PLACES = (
     ("results",),
 )
 ROLES = ("text", "speaker", "start", "end", "duration", "label", "id")
+_DIGITS = 300
 # Whisper and its kin write seconds, whatever the numbers look like.
 IN_SECONDS = frozenset({"avg_logprob", "no_speech_prob", "compression_ratio", "scores", "modalities"})
 
@@ -50,11 +51,11 @@ def read_json(source: Source) -> Draft:
     """
     content = _load(source)
     if isinstance(content, dict) and isinstance(content.get("utterances"), str):
-        raise ValueError(f"{source.name}: A dialogue must be a sequence of utterances, found str.")
+        raise ValueError(f"{source.name}: `utterances` must be a list, found a string; see `Utterance` for the form.")
     segments, place = _find_segments(content)
     if segments is None:
-        keys = ", ".join(map(str, content))[:200] if isinstance(content, dict) else ""
-        found = f"an object with {keys or 'no keys'}" if isinstance(content, dict) else type(content).__name__
+        keys = ", ".join(content)[:200] if isinstance(content, dict) else ""
+        found = f"an object with {keys or 'no keys'}" if isinstance(content, dict) else _kind(content)
         raise ValueError(
             f"{source.name} must be a list of utterances, or an object with a list of `utterances` or of Whisper's "
             f"`segments`, found {found}; see `Utterance` for the form."
@@ -67,27 +68,47 @@ def read_json(source: Source) -> Draft:
     return draft
 
 
+def _kind(value: Any) -> str:
+    """What JSON calls a value."""
+    names = {bool: "true or false", str: "a string", list: "a list", dict: "an object", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _brief(value: Any) -> str:
+    """A value as JSON writes it, or what it is."""
+    return _kind(value) if isinstance(value, (dict, list)) else json.dumps(value, ensure_ascii=False)[:40]
+
+
+def _parsed(text: str) -> Any:
+    """What JSON says; a number that is longer than any time or key is infinite."""
+    return json.loads(text, parse_int=lambda digits: int(digits) if len(digits) < _DIGITS else math.inf)
+
+
 def _load(source: Source) -> Any:
     try:
-        return json.loads(source.text)
+        return _parsed(source.text)
     except RecursionError:
         raise ValueError(f"{source.name} must be a list of utterances, found lists within lists without end.") from None
     except ValueError as error:
         lines = [line for line in source.text.split("\n") if line.strip()]
         try:
-            rows = [json.loads(line) for line in lines] if len(lines) > 1 else []
+            rows = [_parsed(line) for line in lines] if len(lines) > 1 else []
         except (ValueError, RecursionError):
             rows = []
         if rows:
             return rows
-        raise ValueError(f"{source.name} must be valid JSON, found an error: {error}; correct it.") from None
+        place = (
+            f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "some number"
+        )
+        raise ValueError(f"{source.name} must be valid JSON, found a mistake at {place}; correct it.") from None
 
 
 def _find_segments(content: Any, depth: int = 2) -> tuple[list[Any] | None, tuple[str, ...]]:
     """The list of segments, and where it was, at most so deep within objects of other names."""
     if isinstance(content, list):
-        if len(content) == 1 and isinstance(content[0], dict) and not _has_text(content[0]):
-            return _find_segments(content[0], depth)
+        only = content[0] if len(content) == 1 else None
+        if isinstance(only, dict) and not _has_text(only) and "video" not in only:
+            return _find_segments(only, depth)
         return content, ()
     if not isinstance(content, dict):
         return None, ()
@@ -140,12 +161,13 @@ def _draft(source: Source, segments: Sequence[Any]) -> Draft:
         place = f"segment {number}"
         try:
             flat = _flat(segment)
+            clip = flat.pop("video", None) if source.trusted else None
             fields = _fields(flat)
             text = flat.get(fields["text"][0]) if "text" in fields else None
             if text is not None and not isinstance(text, str):
-                raise ValueError(f"text must be a string, found {type(text).__name__}")
-            if "text" not in fields and not flat.get("video"):
-                raise ValueError(f"a segment must be an object with a string `text`, found {segment!r:.40}")
+                raise ValueError(f"text must be a string, found {_kind(text)}")
+            if "text" not in fields and not clip:
+                raise ValueError(f"a segment must be an object with a string `text`, found {_brief(segment)}")
             start, end, duration = (_time(flat, fields.get(role)) for role in ("start", "end", "duration"))
         except (TypeError, ValueError) as error:
             unread.append(f"{place}: {error}")
@@ -156,9 +178,9 @@ def _draft(source: Source, segments: Sequence[Any]) -> Draft:
             (fields[role][1].unit for role in ("start", "duration") if role in fields and fields[role][1].unit), told
         )
         unused |= dict.fromkeys(_unused(flat, fields))
-        if text is not None and not text.strip() and not flat.get("video"):
+        if text is not None and not text.strip() and not clip:
             continue  # a silence
-        said.append(Said(place, text, _speaker(flat, fields), others=_others(flat, fields)))
+        said.append(Said(place, text, _speaker(flat, fields), others=_others(flat, fields, clip)))
         spans.append((start, end))
         lasting.append(duration)
     remarks = _set_times(source, said, spans, lasting, told)
@@ -191,10 +213,10 @@ def _flat(segment: Any) -> dict[str, Any]:
     if isinstance(segment, list):
         found = _from_list(segment)
         if found is None:
-            raise ValueError(f"a segment must be an object with a string `text`, found {segment!r:.40}")
+            raise ValueError(f"a segment must be an object with a string `text`, found {_brief(segment)}")
         return found
     if not isinstance(segment, dict):
-        raise ValueError(f"a segment must be an object with a string `text`, found {segment!r:.40}")
+        raise ValueError(f"a segment must be an object with a string `text`, found {_brief(segment)}")
     flat = dict(segment)
     for name in ("timestamp", "timestamps", "offsets", "timespan", "interval"):
         value = segment.get(name)
@@ -230,7 +252,8 @@ def _from_list(segment: Sequence[Any]) -> dict[str, Any] | None:
 
 def _from_alternatives(alternatives: Sequence[Any]) -> dict[str, Any]:
     best = alternatives[0] if alternatives and isinstance(alternatives[0], dict) else {}
-    timed = [one for one in best.get("words") or [] if isinstance(one, dict)]
+    words = best.get("words")
+    timed = [one for one in words if isinstance(one, dict)] if isinstance(words, list) else []
     first, last = (timed[0], timed[-1]) if timed else ({}, {})
     return {
         "text": best.get("transcript"),
@@ -258,7 +281,7 @@ def _time(flat: Mapping[str, Any], field: tuple[str, Column] | None) -> Time | N
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise TypeError(f"a time must be in seconds, found {value!r:.40}")
+        raise TypeError(f"a time must be in seconds, found {_brief(value)}")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"a time must be in seconds, found {value}")
     time = read_time(value)
@@ -271,20 +294,20 @@ def _speaker(flat: Mapping[str, Any], fields: Mapping[str, tuple[str, Column]]) 
     return speaker_name(flat[fields["speaker"][0]]) if "speaker" in fields else None
 
 
-def _others(flat: Mapping[str, Any], fields: Mapping[str, tuple[str, Column]]) -> dict[str, Any]:
+def _others(flat: Mapping[str, Any], fields: Mapping[str, tuple[str, Column]], clip: Any) -> dict[str, Any]:
     """Label, key and clip, where they are what they should be."""
     others: dict[str, Any] = {}
     for role, kinds in (("label", (str,)), ("id", (str, int))):
         value = flat[fields[role][0]] if role in fields else None
         if isinstance(value, kinds) and not isinstance(value, bool) and value != "":
             others[role] = value
-    if isinstance(flat.get("video"), str):
-        others["video"] = flat["video"]
+    if isinstance(clip, str):
+        others["video"] = clip
     return others
 
 
 def _unused(flat: Mapping[str, Any], fields: Mapping[str, tuple[str, Column]]) -> Iterator[str]:
-    used = {name for name, _ in fields.values()} | {"video"}
+    used = {name for name, _ in fields.values()}
     for name, value in flat.items():
         if name not in used and value not in (None, "", [], {}) and plain_name(name) not in BOOKKEEPING:
             yield name

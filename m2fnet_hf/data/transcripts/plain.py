@@ -20,7 +20,8 @@ _HEADER = re.compile(
 _CREDITS = re.compile(r"(?:transcribed by|transcript by|https?://otter\.ai|www\.rev\.com).*", re.IGNORECASE)
 # Names in angle brackets, as in chats, or before a tab.
 _CHAT = re.compile(r"^<([^<>\t:]{1,60})>\s+|^([^\W\d][^<>:\t]{0,59})\t+(?=\S)")
-LONG_LINE = 2000  # no header is longer
+LONG_LINE = 200  # no header is longer
+_BLANKS = re.compile(r"[^\S\n]{3,}")
 
 
 class _Line(NamedTuple):
@@ -34,10 +35,11 @@ class _Line(NamedTuple):
 
 def read_plain(source: Source) -> Draft:
     """Lines of text. Times that stand before or beside the names begin a turn; without any, the names do."""
-    lines = [_CHAT.sub(r"\1\2: ", line.replace("**", "").strip()) for line in source.text.split("\n")]
-    credits = [line for line in lines if _CREDITS.fullmatch(line)]
+    text = _BLANKS.sub(lambda blanks: "\t" if "\t" in blanks[0] else "  ", source.text.replace("**", ""))
+    lines = [_CHAT.sub(r"\1\2: ", line.strip()) for line in text.split("\n")]
+    credits = dict.fromkeys(line for line in lines if _CREDITS.fullmatch(line))
     lines = ["" if line in credits else line for line in lines]
-    remarks = [f"the line {credits[0][:60]!r} was not used"] if credits else []
+    remarks = [f"the line {next(iter(credits))[:60]!r} was not used"] if credits else []
     parsed = _parse(lines)
     if any(line.start for line in parsed):
         return _timed(source, parsed, remarks)

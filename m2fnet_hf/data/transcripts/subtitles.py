@@ -1,6 +1,7 @@
 """SRT, VTT and SBV by their lines of times, ASS and SSA by pysubs2."""
 
 import re
+import warnings
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -14,7 +15,8 @@ TIMING = re.compile(rf"^[ \t]*({_TIME})[ \t]*(?:-->|,(?=\d+:\d\d:\d\d))[ \t]*({_
 _BROKEN = re.compile(r"^(?:.{0,80}-->|\s*\d+:\d\d:\d\d\S*\s+(?:\S{1,4}\s+)?\d+:\d\d:\d\d\S*\s*$)")
 _COMMENT = re.compile(r"^(?:NOTE(?:\s|$)|STYLE\s*$|REGION\s*$)")
 _BROKEN_LINE = re.compile(
-    r"^Dialogue:(?![^,\n]*,\s*\d+:\d\d:\d\d[.:]\d+\s*,\s*\d+:\d\d:\d\d[.:]\d+\s*,(?:[^,\n]*,){6}).*\n?", re.MULTILINE
+    r"^Dialogue:(?![^,\n]*,\s*\d{1,6}:\d\d:\d\d[.:]\d+\s*,\s*\d{1,6}:\d\d:\d\d[.:]\d+\s*,(?:[^,\n]*,){6}).*\n?",
+    re.MULTILINE,
 )
 _DRAWING = re.compile(r"\{[^{}]*\\p[1-9]")
 
@@ -113,9 +115,11 @@ def read_ass(source: Source) -> Draft:
     # pysubs2 gives up at the first line that it cannot read.
     text, broken = _BROKEN_LINE.subn("", source.text)
     try:
-        subtitles = SSAFile.from_string(text, format_="ssa" if "[V4 Styles]" in text else "ass")
-    except (Pysubs2Error, ValueError, LookupError) as error:
-        raise no_utterance(source, str(error)) from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of margins and layers
+            subtitles = SSAFile.from_string(text, format_="ssa" if "[V4 Styles]" in text else "ass")
+    except (Pysubs2Error, ValueError, LookupError):
+        raise no_utterance(source, "its sections or its lines of `Dialogue:` cannot be read") from None
     cues, left_out = [], {"comment": 0, "drawing": 0}
     for place, event in enumerate(subtitles, start=1):
         if event.is_comment or _DRAWING.search(event.text):

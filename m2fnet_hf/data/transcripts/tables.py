@@ -2,7 +2,7 @@
 
 import re
 
-from ..delimited import DELIMITERS, Row, Sheet, read_sheet
+from ..delimited import DELIMITERS, Row, Sheet, from_words, read_sheet
 from ..meld import COLUMNS as MELD_COLUMNS
 from ..meld import read_meld_csv
 from ..times import Time, find_unit, is_empty, read_time
@@ -44,6 +44,10 @@ def read_table(source: Source) -> Draft:
             f"{found:.120}; rename its columns."
         )
     _check_one_dialogue(source, sheet)
+    is_own = set(sheet.names) >= OWN_COLUMNS
+    if is_own:
+        for row in sheet.rows:
+            row.cells = {name: from_words(cell) for name, cell in row.cells.items()}
     times = [tuple(_time(source, sheet, row, role) for role in ("start", "end", "duration")) for row in sheet.rows]
     starts, ends, remarks = _seconds(source, sheet, times)
     said = [
@@ -60,7 +64,6 @@ def read_table(source: Source) -> Draft:
     if "speaker" not in sheet.columns:
         said, notes = with_speakers(said)
         remarks += notes
-    is_own = set(sheet.names) >= OWN_COLUMNS
     return Draft(said, [*([] if is_own else name_unused("column", sheet.unused)), *remarks])
 
 

@@ -53,9 +53,10 @@ def read_eaf(source: Source) -> Draft:
             warnings.simplefilter("ignore")  # of versions of the format
             eaf = Eaf(str(source.path))
         tiers = list(_eaf_tiers(eaf))
-    except Exception as error:  # whatever its tags lack, and pympi's own of no class
+    except Exception:  # whatever its tags lack, and pympi's own of no class
         raise ValueError(
-            f"{source.name} must be a file that ELAN can open, found: {error}; save it with ELAN."
+            f"{source.name} must be a file that ELAN can open, found damaged XML, or tiers that lack something; "
+            "save it with ELAN."
         ) from None
     return _draft(source, tiers)
 
@@ -96,6 +97,10 @@ def _time_slots(eaf: "Eaf") -> dict[str, float]:
     return seconds
 
 
+class _BrokenError(ValueError):
+    """What is wrong with a TextGrid."""
+
+
 def read_textgrid(source: Source) -> Draft:
     """Praat's TextGrid, long, short or binary: what is said on its interval tiers, by their names.
 
@@ -115,8 +120,9 @@ def read_textgrid(source: Source) -> Draft:
     except Exception as error:  # of whatever class pympi lets out
         if isinstance(error, ValueError) and str(error).startswith(source.name):
             raise
+        why = str(error) if isinstance(error, _BrokenError) else "it is damaged"
         raise ValueError(
-            f"{source.name} must be a TextGrid that Praat can open, found: {error}; save it with Praat."
+            f"{source.name} must be a TextGrid that Praat can open, found: {why}; save it with Praat."
         ) from None
     tiers = [_Tier(name, None, list(intervals)) for name, is_interval, intervals in found if is_interval]
     points = [name for name, is_interval, _ in found if not is_interval]
@@ -133,15 +139,15 @@ def _praat_tiers(text: str) -> Iterator[tuple[str, bool, list[tuple[float, float
     def read(group: int) -> str:
         nonlocal place
         if place >= len(tokens):
-            raise ValueError("its end is missing")
+            raise _BrokenError("its end is missing")
         token = tokens[place]
         place += 1
         if token[group] is None:
-            raise ValueError(f"{token[0]:.40} where a {'string' if group == 1 else 'number'} was expected")
+            raise _BrokenError(f"{token[0]:.40} where a {'string' if group == 1 else 'number'} was expected")
         return token[group].replace('""', '"')
 
     if (read(1), read(1)) != ("ooTextFile", "TextGrid"):
-        raise ValueError("another kind of Praat's files")
+        raise _BrokenError("another kind of Praat's files")
     read(2), read(2), read(3)
     for _ in range(int(read(2))):
         is_interval = read(1) == "IntervalTier"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from ..section_checks import check_section
 from ..settings import RunConfig
 
 
@@ -36,14 +37,17 @@ class ExtractorConfig(RunConfig):
 
     extractor: dict[str, Any] = field(default_factory=dict)
 
+    def settings_of(self, section: str) -> dict[str, Any]:
+        """The settings that a section may have, and their types."""
+        if section == "extractor":
+            return {setting.name: setting.type for setting in fields(ExtractorSettings)}
+        return super().settings_of(section)
+
     def settings(self) -> ExtractorSettings:
         """The section `extractor`.
 
         Raises:
             ValueError: for an argument that it does not have.
         """
-        known = [setting.name for setting in fields(ExtractorSettings)]
-        unknown = sorted(set(self.extractor) - set(known))
-        if unknown:
-            raise ValueError(f"`extractor` must have arguments among {', '.join(known)}, found {', '.join(unknown)}.")
+        check_section("extractor", self.extractor, self.settings_of("extractor"))
         return ExtractorSettings(**self.extractor)

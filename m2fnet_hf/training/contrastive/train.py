@@ -13,9 +13,9 @@ from ...modeling_m2fnet import M2FNetForEmotionClassification
 from ...processing_m2fnet import MODALITIES, M2FNetProcessor
 from ...recordings.dataset import with_recordings
 from ...utils.console import Progress
-from ...utils.files import write_json
-from ..settings import RunConfig
-from ..trainer import build_model, build_processor, last_checkpoint
+from ...utils.files import move_files, scratch_folder, write_json
+from ..settings import EmotionTrainingArguments, RunConfig
+from ..trainer import build_model, build_processor, last_checkpoint, run_folder
 from .embedder import UtteranceEmbedder, save_encoder
 from .examples import Example, labelled_examples
 from .neighbours import neighbour_metrics, share_equal
@@ -57,7 +57,20 @@ def train_extractor(
     """
     if modality not in MODALITIES:
         raise ValueError(f"The modality must be one of {', '.join(MODALITIES)}, found {modality!r}.")
-    settings, args = run.settings(), run.training_arguments(output)
+    args = run.training_arguments(output)
+    with run_folder(args, {"modality": modality, **asdict(run)}, [train, dev]):
+        return _train_extractor(run, modality, train, dev, args, progress)
+
+
+def _train_extractor(
+    run: ExtractorConfig,
+    modality: str,
+    train: Sequence[Dialogue],
+    dev: Sequence[Dialogue],
+    args: EmotionTrainingArguments,
+    progress: Progress | None,
+) -> dict[str, Any]:
+    settings, output = run.settings(), Path(str(args.output_dir))
     set_seed(args.seed)
     alone = _of_modality(run, modality)
     processor = build_processor(alone)
@@ -86,10 +99,11 @@ def train_extractor(
         "after": after,
     }
     if trainer.is_world_process_zero():
-        save_encoder(encoder, output)
-        processor.save_pretrained(output)
-        for name, content in (("run.json", asdict(run)), ("results.json", results)):
-            write_json(content, Path(output) / name, default=str)
+        with scratch_folder(output / "encoder") as part:
+            save_encoder(encoder, part)
+            processor.save_pretrained(part)
+            move_files(part, output)
+        write_json(results, output / "results.json")
     return results
 
 

@@ -1,0 +1,46 @@
+"""Microphone and camera: what is said is predicted while the conversation goes on."""
+
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from ..online.listener import Listener
+from .handlers import Handlers, LiveTimeline
+from .messages import warn
+
+LONGEST = 3600  # seconds of one conversation
+
+
+class Conversation:
+    """What one visitor says.
+
+    Args:
+        handlers: of the page.
+        request: of the visitor.
+    """
+
+    def __init__(self, handlers: Handlers, request: gr.Request) -> None:
+        self.handlers = handlers
+        self.listener = Listener(handlers.pipe, asr=handlers.asr, faces=handlers.faces)
+        self.timeline = LiveTimeline(handlers, request)
+        self.answers: dict[int, Any] = {}
+
+    def add_sound(self, sampling_rate: int, samples: np.ndarray) -> Any:
+        """The timeline, where something was said."""
+        with self.handlers.turn:
+            if self.listener.heard > LONGEST:
+                raise ValueError(f"A conversation must be no longer than {LONGEST // 60} minutes; start another one.")
+            return self._shown(self.listener.add_sound(samples, sampling_rate))
+
+    def finish(self) -> Any:
+        """The timeline, where something was being said at the end."""
+        with self.handlers.turn:
+            return self._shown(self.listener.finish())
+
+    def _shown(self, found: list[tuple[int, Any]]) -> Any:
+        warn(self.listener.take_problems())
+        if not found:
+            return gr.skip()
+        self.answers.update(found)
+        return self.timeline(self.answers, "conversation")

@@ -1,0 +1,65 @@
+"""What the settings were chosen by: alternatives to each, on MELD's development split and the actors of fold 3 alone.
+
+    python -m research.m2fnet_mini.choices
+
+Writes `choices.json` beside this file: by alternative, per cent, seed 0.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .common import RUNS
+from .evaluate import evaluate
+from .summary import CHOSEN_ON
+from .train import train
+
+OUTPUT = Path(__file__).with_name("choices.json")
+ALTERNATIVES: dict[str, dict[str, Any]] = {
+    "as it is": {},
+    "no lone emotions": {"lone": 0},
+    "neither": {"short": 45, "lone": 0},
+    "clean 0.3": {"clean": 0.3},
+    "read aloud 150": {"read_aloud": 150},
+    "dropout 0.1, batch 256": {
+        "batch": 256,
+        "model": {"hidden_dropout": 0.1, "attention_dropout": 0.1, "classifier_dropout": 0.1},
+    },
+}
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    found = json.loads(OUTPUT.read_text()) if OUTPUT.is_file() else {}
+    for name, changes in ALTERNATIVES.items():
+        if name not in found:
+            suffix = f"-{name.replace(' ', '-')}" if changes else ""
+            folder = train(CHOSEN_ON, 0, changes, RUNS / "runs" / f"{CHOSEN_ON}{suffix}-s0")
+            found[name] = in_short(evaluate(folder, "dev"))
+            OUTPUT.write_text(json.dumps(found, indent=1) + "\n")
+            print(name, found[name], flush=True)
+
+
+def in_short(results: dict[str, Any]) -> dict[str, float]:
+    """What is weighed, per cent; F1 is weighted where nothing else is said."""
+    text, pairs = results["text"], results["pairs"]
+    by_clip = {
+        **{f"recordings, {name}": results["ravdess"][f"{name}_together"] for name in ("sound", "faces", "all")},
+        **{f"clips by themselves, {name}": results["ravdess"][f"{name}_alone"] for name in ("sound", "faces", "all")},
+        **{f"voices, {name}": part for name, part in results["voices"].items()},
+    }
+    shares = {
+        "text alone": text["weighted_f1"],
+        "text alone, macro F1": text["macro_f1"],
+        "text alone, the teacher's label": text["agreement_with_teacher"],
+        "read by espeak-ng": results["read_aloud"]["dev"]["weighted_f1"],
+        **{f"pairs, {name}": pairs[name]["weighted_f1"] for name in ("text", "text_sound", "all")},
+        **{name: part["right"] / part["count"] for name, part in by_clip.items()},
+    }
+    return {name: round(100 * share, 2) for name, share in shares.items()}
+
+
+if __name__ == "__main__":
+    main()

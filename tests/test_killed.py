@@ -1,0 +1,176 @@
+"""Commands that are ended at any moment leave nothing half, and the next run ends with an undisturbed one's bytes."""
+
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+import tiny
+from hub_server import TOKEN, running_hub
+from huggingface_hub import constants
+
+from m2fnet_hf.cli import main
+
+pytest.importorskip("omegaconf", reason="the extra `train` is not installed")
+pytest.importorskip("matplotlib", reason="the extra `reports` is not installed")
+
+SRT = "1\n00:00:01,000 --> 00:00:02,500\nANN: You came!\n\n2\n00:00:03,000 --> 00:00:04,000\nBEN: Never again.\n"
+RUN = """
+model:
+  text_config: {model_type: bert, vocab_size: 400, hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2,
+    intermediate_size: 24}
+  labels: [joy, anger]
+  hidden_size: 16
+  num_hidden_layers: 1
+  num_attention_heads: 2
+  intermediate_size: 24
+training: {num_train_epochs: 4, disable_tqdm: true, eval_strategy: epoch, save_strategy: epoch,
+  metric_for_best_model: weighted_f1, load_best_model_at_end: true, save_total_limit: 1}
+"""
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+
+
+def start(words: Sequence[object], errors: Path) -> multiprocessing.Process:
+    """A command in a process of its own; forked, because starting anew takes seconds."""
+
+    def command() -> None:
+        for number in SIGNALS[1:]:  # that come before it has begun
+            signal.signal(number, lambda number, _: os._exit(128 + number))
+        sys.stdout = sys.stderr = errors.open("w", buffering=1)
+        os._exit(main([str(word) for word in words]))
+
+    process = multiprocessing.get_context("fork").Process(target=command)
+    process.start()
+    return process
+
+
+def ended(words: Sequence[object], errors: Path) -> float:
+    """The seconds that a command takes."""
+    begun = time.monotonic()
+    process = start(words, errors)
+    process.join()
+    assert process.exitcode == 0, errors.read_text()
+    return time.monotonic() - begun
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """All files by name. Checkpoints hold the time that steps took, and are for the run alone."""
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    names = {path: path.relative_to(folder).as_posix() for path in paths}
+    return {name: path.read_bytes() for path, name in names.items() if "checkpoint-" not in name}
+
+
+def check_killed(command: Callable[[Path], Sequence[object]], folder: Path, kills: int, seed: int) -> None:
+    """Run a command undisturbed, then again with kills, and compare what it wrote.
+
+    Args:
+        command: its words, for an output.
+        folder: of this test.
+        kills: at random moments, each of a run that goes on.
+        seed: of the moments.
+    """
+    moments, errors = random.Random(seed), folder / "errors.txt"
+    ended(command(folder / "whole" / "out"), errors)  # what is read for the first time takes longer
+    whole = content(folder / "whole")
+    took = ended(command(folder / "timed" / "out"), errors)
+    for kill in range(kills):
+        process = start(command(folder / "killed" / "out"), errors)
+        time.sleep(took * moments.uniform(0.05, 0.95))
+        number = SIGNALS[kill % len(SIGNALS)]
+        if process.is_alive():
+            os.kill(process.pid, number)
+        process.join()
+        assert process.exitcode in (0, -signal.SIGKILL, 128 + number), errors.read_text()
+        if process.exitcode > 0:
+            assert errors.read_text().endswith("m2fnet: interrupted.\n") or not errors.read_text()
+            assert "Traceback" not in errors.read_text()
+        files = content(folder / "killed")
+        # An index is of what is there.
+        there = {name: value for name, value in files.items() if ".part" not in name and name[-7:] != ".sqlite"}
+        assert {name: whole.get(name) for name in there} == there
+        if process.exitcode == 0:
+            assert files == whole
+            shutil.rmtree(folder / "killed")
+    ended(command(folder / "killed" / "out"), errors)
+    assert content(folder / "killed") == whole
+
+
+@pytest.fixture
+def models(tmp_path: Path, tiny_checkpoint: Path) -> Path:
+    """A folder of a transcript, data, a run and its tokenizer."""
+    (tmp_path / "talk.srt").write_text(SRT)
+    tiny.tokenizer().save_pretrained(tmp_path / "tokenizer")
+    (tmp_path / "run.yaml").write_text(f"{RUN}processor: {{tokenizer: {tmp_path / 'tokenizer'}}}\n")
+    (tmp_path / "data").mkdir()
+    for split, count in (("train", 40), ("dev", 6)):
+        said = [{"text": "yes", "speaker": "Ann", "label": label} for label in ("joy", "anger", "joy")]
+        rows = [{"id": number, "utterances": said} for number in range(count)]
+        (tmp_path / "data" / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_predict(models: Path, tiny_checkpoint: Path, recording: Path) -> None:
+    def command(output: Path) -> list[object]:
+        words = ["predict", recording, "--transcript", models / "talk.srt", "--model", tiny_checkpoint]
+        words += ["--faces", "none", "--report", "all", "--annotate"]
+        return [*words, "--cache", output.parent / "cache", "--output", output]
+
+    check_killed(command, models, 5, seed=1)
+
+
+@pytest.mark.slow
+def test_annotate(models: Path, tiny_checkpoint: Path, recording: Path) -> None:
+    words = ["predict", recording, "--transcript", models / "talk.srt", "--model", tiny_checkpoint]
+    ended([*words, "--faces", "none", "--no-cache", "--output", models / "results"], models / "errors.txt")
+    (result,) = (models / "results").glob("*.json")
+    check_killed(lambda output: ["annotate", result, "--output", output.with_suffix(".mp4")], models, 3, seed=2)
+
+
+@pytest.mark.slow
+def test_extract_and_train(models: Path) -> None:
+    for folder in ("extract", "train"):
+        (models / folder).mkdir()
+    run = models / "run.yaml"
+    data = ["--data", models / "data"]
+    check_killed(lambda output: ["extract", run, *data, "--output", output], models / "extract", 4, seed=3)
+    check_killed(lambda output: ["train", run, *data, "--output", output], models / "train", 4, seed=4)
+
+
+@pytest.mark.slow
+def test_export(models: Path) -> None:
+    pytest.importorskip("onnxscript", reason="onnxscript is not installed")
+    words = ["--data", models / "data", "--output", models / "run"]
+    ended(["train", models / "run.yaml", "training.num_train_epochs=1", *words], models / "errors.txt")
+    check_killed(lambda output: ["export", "onnx", "--model", models / "run", "--output", output], models, 2, seed=5)
+
+
+@pytest.mark.slow
+def test_push(models: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (models / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(models / "tmp"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    errors = models / "errors.txt"
+    with running_hub() as hub:
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        took = ended(["push", tiny_checkpoint, "org/whole"], errors)
+        moments = random.Random(6)
+        for _ in range(2):
+            process = start(["push", tiny_checkpoint, "org/killed"], errors)
+            time.sleep(took * moments.random())
+            os.kill(process.pid, signal.SIGKILL)
+            process.join()
+        ended(["push", tiny_checkpoint, "org/killed"], errors)
+        pushed = [hub.repositories[f"org/{name}"].files() for name in ("whole", "killed")]
+    whole, killed = ({name: file.content for name, file in files.items()} for files in pushed)
+    assert {name: value.replace(b"killed", b"whole") for name, value in killed.items()} == whole
+    assert list((models / "tmp").iterdir()) == []

@@ -1,0 +1,19 @@
+"""axe-core in the tests' browser: what keeps people from using a page."""
+
+from importlib.resources import files
+from typing import Any
+
+RUN = "const done = arguments[arguments.length - 1]; axe.run().then(done, (error) => done({error: String(error)}))"
+
+
+def violations(browser: Any) -> list[str]:
+    """Each rule that the page of a Selenium driver breaks, with the elements that break it."""
+    script = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+    browser.execute_script(script)
+    results = browser.execute_async_script(RUN)
+    assert "error" not in results, results["error"]
+    return [
+        f"{rule['id']} ({rule['impact']}): {rule['help']}: {node['html'][:200]} {node['failureSummary']}"
+        for rule in results["violations"]
+        for node in rule["nodes"]
+    ]
