@@ -36,7 +36,7 @@ RETIRED = {
 # Where a word means what it says.
 LITERAL = {"m2fnet_hf/faces/appearance.py": r"\beyes\b"}
 # A figure is a picture: matplotlib's, an option that asks for pictures, or one of a paper.
-FIGURE = re.compile(r"(?i)figures?")
+FIGURE = re.compile(r"(?i)(?<!con)figures?")
 PICTURES = re.compile(r"--figures\b|options\.figures\b|\bfigures/|\b[Ff]igures? \d")
 DRAWN = {"m2fnet_hf/reports/plots.py", "m2fnet_hf/reports/timeline.py", "docs/renew.py"}
 

@@ -79,7 +79,7 @@ def locked(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
     Where the system or the file system knows no locks there is none.
 
     Raises:
-        ValueError: where another process still has it after so many seconds.
+        ValueError: where another process still has it after `patience` seconds.
     """
     folder.mkdir(parents=True, exist_ok=True)
     place = _opened(folder)

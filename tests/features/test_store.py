@@ -250,7 +250,7 @@ def test_what_was_met_and_is_lost_is_found_by_split(tmp_path: Path) -> None:
 
 def test_an_index_takes_no_memory(tmp_path: Path) -> None:
     def peak(count: int) -> int:
-        """Bytes that it takes to index, open and read through so many dialogues."""
+        """Bytes that it takes to index, open and read through that number of dialogues."""
         folder = write(tmp_path / str(count), [Dialogue([{"text": "yes"}] * 2, id=number) for number in range(count)])
         tracemalloc.start()
         write_index(folder / "train")

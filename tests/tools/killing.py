@@ -10,7 +10,7 @@ from typing import Any
 
 
 def killed(run: Callable[..., Any], arguments: Sequence[Any], folder: Path, files: int) -> int | None:
-    """Run in a process of its own and kill it when a folder holds so many safetensors files; its exit status."""
+    """Run in a process of its own and kill it when a folder holds that number of safetensors files; its exit status."""
     # Forked, because starting anew takes seconds.
     process = multiprocessing.get_context("fork").Process(target=run, args=tuple(arguments))
     process.start()

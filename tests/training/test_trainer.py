@@ -146,7 +146,7 @@ def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
 
 
 def _after(function: object, then: object, calls: int) -> object:
-    """`function`, until it was called so many times; `then` from then on."""
+    """`function`, until it was called that number of times; `then` from then on."""
     count = iter(range(calls))
 
     def called(*args: object, **kwargs: object) -> object:
