@@ -26,22 +26,20 @@ from transformers.utils import can_return_tuple
 
 from .action_units_m2fnet import mean_over_faces, mean_over_frames
 from .configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
+from .micro_batches_m2fnet import LEAST_FILL, SAMPLE_BUDGET, TOKEN_BUDGET, micro_batches
 from .outputs_m2fnet import requested
 from .packed_text_m2fnet import can_pack, packed_states
-from .packing_m2fnet import LEAST_FILL, PackedBatch, SharedRows, length_mask, micro_batches, split_rows
+from .packing_m2fnet import PackedBatch, SharedRows, length_mask, split_rows
 from .pooling_m2fnet import block_pool, block_statistics
 from .spectrogram_encoders_m2fnet import (
     ANY_LENGTH,
     remove_final_norm,
-    spectrogram_layout,
     spectrogram_rows,
     spectrogram_states,
 )
+from .spectrogram_layout_m2fnet import spectrogram_layout
 from .weights_m2fnet import WholeWeightsMixin, check_report, check_values, load_with_report
 
-# Encoders run on micro-batches of at most this many tokens or samples, padding included.
-TOKEN_BUDGET = 8192
-SAMPLE_BUDGET = 16_000 * 60
 # Longer sound is encoded in pieces of at most this many samples (30 s) and pooled over all of them.
 LONGEST_SOUND = 16_000 * 30
 # Encoders that ignore padding by a mask. Others are given utterances of equal length only: group norm and
