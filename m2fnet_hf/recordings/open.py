@@ -7,8 +7,6 @@ from urllib.parse import urlsplit
 
 from ..data.transcripts import FORMATS, read_transcript
 from ..dialogue_m2fnet import Dialogue
-from ..media.clip import Clip
-from ..media.frame_rate import frame_rate
 from ..utils.hashes import hash_text
 from ..utils.paths import check_file
 from ..utils.text import shown
@@ -47,6 +45,10 @@ def open_source(
     if "utterances" in source:
         return Dialogue.from_any(source), recording
     if source.get("transcript") is not None:
+        # PyAV, which a transcript alone does without.
+        from ..media.clip import Clip
+        from ..media.frame_rate import frame_rate
+
         # Times may count milliseconds or frames, which the recording tells.
         clip, transcript = Clip(recording, audio_track), fetch(source["transcript"], cache)
         trusted = not _is_fetched(transcript, cache)
@@ -77,7 +79,7 @@ def fetch(source: str | Path, cache: Cache) -> Path:
                 "An address must look like https://host/file, found one without a host; check it."
             ) from None
         return Path(source)
-    if parts.scheme not in ("http", "https"):
+    if parts.scheme not in ("http", "https") or not parts.netloc:  # a file may be called `http:a.mp4`
         return Path(source)
     from .download import download
 
