@@ -67,7 +67,7 @@ def fetch(source: str | Path, cache: Cache) -> Path:
 
     Raises:
         OSError: where a URL cannot be fetched.
-        ValueError: for a URL without a host.
+        ValueError: for a URL without a host, or of another kind than http.
     """
     try:
         parts = urlsplit(str(source))
@@ -78,6 +78,10 @@ def fetch(source: str | Path, cache: Cache) -> Path:
             ) from None
         return Path(source)
     if parts.scheme not in ("http", "https") or not parts.netloc:  # a file may be called `http:a.mp4`
+        if "://" in str(source) and not Path(source).exists():
+            raise ValueError(
+                f"An address must begin with http:// or https://, found {shown(source)}; fetch it yourself."
+            )
         return Path(source)
     from .download import download
 
