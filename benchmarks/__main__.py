@@ -32,6 +32,9 @@ NAMES = (
     "faces",
     "precision",
     "export",
+    "cold",
+    "mini",
+    "readers",
     "reports",
     "gpu",
 )
@@ -44,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print and write; the gate comes first, because without it the others mean nothing."""
     options = _parser().parse_args(arguments)
     torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # for onnxruntime and other processes
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     warnings.simplefilter("ignore")

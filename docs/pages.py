@@ -43,7 +43,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def _repository() -> Iterator[Path]:
-    yield from (*sorted(ROOT.glob("*.md")), ROOT / "LICENSE")
+    yield from (*sorted(ROOT.glob("*.md")), ROOT / "LICENSE", ROOT / "requirements-onnx.txt")
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*")):
             if path.is_file() and not path.name.endswith(LEFT_OUT):

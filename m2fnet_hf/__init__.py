@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .data.transcripts import read_transcript
     from .dialogue_m2fnet import Dialogue, EmotionPrediction, ModalityScores, TrackedFace, Utterance
     from .embedded_models import embedded
+    from .export.pipeline import ExportedPipeline, load_exported
     from .faces.registry import register_face_backend
     from .faces.types import Faces
     from .feature_extraction_m2fnet import AppearanceFeatureExtractor, AUFeatureExtractor
@@ -35,6 +36,7 @@ _HOMES = {
     "Dialogue": "dialogue_m2fnet",
     "EmotionPrediction": "dialogue_m2fnet",
     "EmotionStream": "online.stream",
+    "ExportedPipeline": "export.pipeline",
     "Faces": "faces.types",
     "Frame": "media.clip",
     "M2FNetConfig": "configuration_m2fnet",
@@ -49,6 +51,7 @@ _HOMES = {
     "embedded": "embedded_models",
     "load_acted": "data.acted_dialogues",
     "load_dialogues": "data.folder",
+    "load_exported": "export.pipeline",
     "load_iemocap": "data.iemocap",
     "load_meld": "data.meld",
     "read_transcript": "data.transcripts",
@@ -62,6 +65,7 @@ __all__ = [
     "Dialogue",
     "EmotionPrediction",
     "EmotionStream",
+    "ExportedPipeline",
     "Faces",
     "Frame",
     "M2FNetConfig",
@@ -77,6 +81,7 @@ __all__ = [
     "embedded",
     "load_acted",
     "load_dialogues",
+    "load_exported",
     "load_iemocap",
     "load_meld",
     "read_transcript",

@@ -6,21 +6,11 @@ from typing import Any, Literal, get_args
 from transformers import AutoConfig, PreTrainedConfig
 
 from .config_checks_m2fnet import check_encoder, check_labels, check_languages, check_units
+from .names_m2fnet import MELD_EMOTIONS, PYFEAT_ACTION_UNITS, SPECTROGRAM_ENCODERS, TEMPERATURE_RANGE
 from .strict_config_m2fnet import LARGEST_SIZE, MOST_LAYERS, KnownKeywordsConfig, check_range, strict_config
-
-MELD_EMOTIONS = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
-PYFEAT_ACTION_UNITS = tuple(
-    f"AU{number:02d}" for number in (1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15, 17, 20, 23, 24, 25, 26, 28, 43)
-)
-
-# Beyond them probabilities are 0 and 1, or all alike, and single precision overflows.
-TEMPERATURE_RANGE = (0.01, 100.0)
 
 Fusion = Literal["attention", "gated", "concat"]
 FUSIONS: tuple[str, ...] = get_args(Fusion)
-
-# Sound encoders that read mel spectrograms; all others read samples.
-SPECTROGRAM_ENCODERS = ("whisper", "audio-spectrogram-transformer", "wav2vec2-bert")
 
 
 @strict_config
@@ -288,4 +278,4 @@ class M2FNetConfig(KnownKeywordsConfig):
                 raise ValueError(f"`class_weights` must be 0 or more and not all zero, found {self.class_weights}.")
 
 
-__all__ = ["MELD_EMOTIONS", "PYFEAT_ACTION_UNITS", "M2FNetConfig", "M2FNetVisualConfig"]
+__all__ = ["M2FNetConfig", "M2FNetVisualConfig"]

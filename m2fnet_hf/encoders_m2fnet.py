@@ -26,22 +26,20 @@ from transformers.utils import can_return_tuple
 
 from .action_units_m2fnet import mean_over_faces, mean_over_frames
 from .configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
+from .micro_batches_m2fnet import LEAST_FILL, SAMPLE_BUDGET, TOKEN_BUDGET, micro_batches
 from .outputs_m2fnet import requested
 from .packed_text_m2fnet import can_pack, packed_states
-from .packing_m2fnet import LEAST_FILL, PackedBatch, SharedRows, length_mask, micro_batches, split_rows
+from .packing_m2fnet import PackedBatch, SharedRows, length_mask, split_rows
 from .pooling_m2fnet import block_pool, block_statistics
 from .spectrogram_encoders_m2fnet import (
     ANY_LENGTH,
     remove_final_norm,
-    spectrogram_layout,
     spectrogram_rows,
     spectrogram_states,
 )
+from .spectrogram_layout_m2fnet import spectrogram_layout
 from .weights_m2fnet import WholeWeightsMixin, check_report, check_values, load_with_report
 
-# Encoders run on micro-batches of at most this many tokens or samples, padding included.
-TOKEN_BUDGET = 8192
-SAMPLE_BUDGET = 16_000 * 60
 # Longer sound is encoded in pieces of at most this many samples (30 s) and pooled over all of them.
 LONGEST_SOUND = 16_000 * 30
 # Encoders that ignore padding by a mask. Others are given utterances of equal length only: group norm and
@@ -462,7 +460,11 @@ def encode_faces(
 
 
 def modality_encoder(config: M2FNetConfig, modality: str) -> PreTrainedModel | None:
-    """The encoder of a modality with random weights, `None` where the model has none."""
+    """The encoder of a modality with random weights, `None` where the model has none.
+
+    Raises:
+        ValueError: for a config of which none can be built.
+    """
     if modality == "visual":
         return None if config.visual_config is None else M2FNetVisualEncoder(config.visual_config)
     encoder = getattr(config, f"{modality}_config")
@@ -471,9 +473,10 @@ def modality_encoder(config: M2FNetConfig, modality: str) -> PreTrainedModel | N
     try:
         return build_encoder(encoder, modality != "audio" or config.audio_final_norm)
     except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        found = " ".join(str(error).rstrip(".").split()) if isinstance(error, ValueError) else "none can be built of it"
         raise ValueError(
-            f"`{modality}_config` must describe an encoder of model type {encoder.model_type}, found values of which "
-            "none can be built; take the config of a pretrained one."
+            f"`{modality}_config` must describe an encoder of model type {encoder.model_type}: {found}; take that of a "
+            "pretrained one."
         ) from error
 
 

@@ -14,7 +14,7 @@ from transformers.utils import can_return_tuple
 from .configuration_m2fnet import M2FNetConfig
 from .outputs_m2fnet import requested
 from .packing_m2fnet import PackedBatch
-from .spectrogram_encoders_m2fnet import spectrogram_layout
+from .spectrogram_layout_m2fnet import spectrogram_layout
 
 # What may come with utterances as rows.
 _ROWS = ("input_ids", "attention_mask", "pooling_mask", "input_values", "input_features", "audio_attention_mask")

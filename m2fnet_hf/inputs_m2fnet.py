@@ -5,13 +5,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Required, TypedDict
 
-from torch.utils.data import get_worker_info
-
 from .dialogue_m2fnet import Dialogue, Utterance, is_dialogue
-from .processing_m2fnet import M2FNetProcessor
 
 if TYPE_CHECKING:
     from .modeling_m2fnet import M2FNetForEmotionClassification
+    from .processing_m2fnet import M2FNetProcessor
 
 # A string that ends like this is a file and no words.
 FILE_SUFFIXES = (
@@ -116,7 +114,8 @@ class DialogueReader:
     def __init__(
         self,
         model: "M2FNetForEmotionClassification",
-        processor: M2FNetProcessor,
+        processor: "M2FNetProcessor",
+        encodes_sound: Callable[[], bool],
         asr: Any = None,
         faces: Any = None,
         frame_rate: float = 2.0,
@@ -126,6 +125,7 @@ class DialogueReader:
     ) -> None:
         self.model = model
         self.processor = processor
+        self.encodes_sound = encodes_sound
         self.asr = asr
         self.faces = faces
         self.frame_rate = frame_rate
@@ -203,8 +203,7 @@ class DialogueReader:
             cache=open_cache(self.cache),
             progress=self.progress,
             audio_track=self.audio_track,
-            # A process that was forked cannot use the accelerator; the sound is then encoded with the batch.
-            encode_sound=get_worker_info() is None or self.model.device.type == "cpu",
+            encode_sound=self.encodes_sound(),
         )
 
 

@@ -3,13 +3,8 @@
 Shapes: B dialogues, U utterances, N real ones, L positions of a row. Masks are true where real.
 """
 
-from collections.abc import Iterator
-
 import torch
 from transformers.utils.import_utils import is_tracing
-
-# Micro-batches are filled with real positions to at least this share.
-LEAST_FILL = 0.95
 
 
 class PackedBatch:
@@ -57,28 +52,6 @@ class SharedRows:
 def split_rows(values: torch.Tensor, mask: torch.Tensor) -> list[torch.Tensor]:
     """[N, L, ...] to N rows of their real length, wherever the padding was."""
     return list(values[mask].split(mask.sum(1).tolist()))
-
-
-def micro_batches(
-    lengths: list[int], budget: int, longest: int | None, equal: bool = False, least_fill: float = LEAST_FILL
-) -> Iterator[list[int]]:
-    """Indices of rows, shortest first, in batches of a padded size of at most `budget`.
-
-    They are filled to `least_fill`, or of equal length. A row above `longest` or `budget` comes alone.
-    """
-    batch: list[int] = []
-    real = 0
-    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
-        length = lengths[index]
-        size = length * (len(batch) + 1)
-        unlike = length != lengths[batch[0]] if equal and batch else real + length < least_fill * size
-        if batch and (unlike or size > budget or (longest is not None and length > longest)):
-            yield batch
-            batch, real = [], 0
-        batch.append(index)
-        real += length
-    if batch:
-        yield batch
 
 
 def length_mask(lengths: torch.Tensor, longest: int) -> torch.Tensor:

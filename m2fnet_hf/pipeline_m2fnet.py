@@ -4,49 +4,23 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Self, Unpack, overload
 
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 from transformers import Pipeline, pipeline
 
-from .dialogue_m2fnet import MODALITIES, Dialogue, EmotionPrediction, TrackedFace, Utterance
+from .answers_m2fnet import damaged, modality_scores, prediction, subsets, tracked_faces
+from .dialogue_m2fnet import Dialogue, EmotionPrediction, Utterance
 from .hub_m2fnet import M2FNetHubMixin
 from .inputs_m2fnet import DialogueReader, RecordingSource, Source, UtteranceFields, is_one_dialogue, with_transcript
 from .modality_scores_m2fnet import encode_once, given_modalities, keep
+from .options_m2fnet import PipelineOptions, by_step
 from .processing_m2fnet import M2FNetProcessor, check_causal
 from .processor_checks_m2fnet import check_fits
 
 if TYPE_CHECKING:
     from .modeling_m2fnet import M2FNetEmotionOutput, M2FNetForEmotionClassification
-
-NOT_GIVEN = {"text": "no words were given", "audio": "no sound was given", "visual": "no faces were given"}
-WITHHELD = "withheld by `modalities`"
-# The options of each step.
-READING = ("asr", "faces", "frame_rate", "audio_track", "modalities", "cache", "progress", "on_problem")
-FORWARD = ("return_attentions", "return_embeddings", "return_modalities")
-SHOWING = ("top_k", "return_faces")
-
-
-class PipelineOptions(TypedDict, total=False):
-    """What a call of the pipeline may set; see [`MultimodalEmotionPipeline`]."""
-
-    transcript: Any
-    asr: "str | os.PathLike[str] | Pipeline | None"
-    faces: Any
-    frame_rate: float
-    audio_track: int | None
-    modalities: Sequence[str] | None
-    cache: str | os.PathLike[str] | bool
-    progress: Callable[..., Iterable[Any]] | None
-    on_problem: Callable[[str], Any] | None
-    batch_size: int | None
-    num_workers: int | None
-    top_k: int | None
-    return_attentions: bool
-    return_embeddings: bool
-    return_modalities: bool
-    return_faces: bool
 
 
 class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
@@ -184,25 +158,8 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
             raise TypeError(f"The pipeline takes recordings or dialogues, found {type(inputs).__name__}.")
         return super().__call__(inputs if isinstance(inputs, Dataset) else (one for one in inputs), **kwargs)
 
-    def _sanitize_parameters(self, **given: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-        known = (*READING, *FORWARD, *SHOWING)
-        unknown = [name for name in given if name not in known]
-        if unknown:
-            name = type(self).__name__
-            raise TypeError(f"The pipeline takes what `help({name})` lists, found {', '.join(unknown)}.")
-        if given.get("top_k") is not None and given["top_k"] < 1:
-            raise ValueError(f"`top_k` must be at least 1, found {given['top_k']}.")
-        if not given.get("frame_rate", 1) > 0:
-            raise ValueError(f"`frame_rate` must be above 0 frames per second, found {given['frame_rate']}.")
-        if (given.get("audio_track") or 1) < 1:
-            raise ValueError(f"`audio_track` must be a track's number, from 1 on, found {given['audio_track']}.")
-        if given.get("modalities") is not None:
-            _check_modalities(given["modalities"], self.model.config.modalities)
-        # What is not given stays out, because the library puts it in the place of what the pipeline was made with.
-        reading, forward, showing = (
-            {name: given[name] for name in names if name in given} for names in (READING, FORWARD, SHOWING)
-        )
-        return reading, forward, showing
+    def _sanitize_parameters(self, **given: Any) -> tuple[dict[str, Any], ...]:
+        return by_step(given, self.model.config.modalities, type(self).__name__)
 
     def get_iterator(
         self,
@@ -217,9 +174,7 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
         dialogues: Any = inputs if isinstance(inputs, (Dataset, list)) else _Stream(inputs, batch_size)
         reading = dict(preprocess_params)
         modalities, on_problem = reading.pop("modalities", None), reading.pop("on_problem", None) or _warn
-        collate = partial(
-            self.preprocess, modalities=modalities, reader=DialogueReader(self.model, self.processor, **reading)
-        )
+        collate = partial(self.preprocess, modalities=modalities, reader=self._reader(**reading))
         reported = set()
         for batch in DataLoader(dialogues, batch_size=batch_size, num_workers=num_workers, collate_fn=collate):
             for problem in batch.pop("problems"):
@@ -227,6 +182,9 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
                     reported.add(problem)
                     on_problem(problem)
             yield from self.postprocess(self.forward(batch, **forward_params), **postprocess_params)
+
+    def _reader(self, **reading: Any) -> DialogueReader:
+        return DialogueReader(self.model, self.processor, partial(_encodes_sound, self.model.device.type), **reading)
 
     def preprocess(
         self,
@@ -237,7 +195,7 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
         **reading: Any,
     ) -> dict[str, Any]:
         """Dialogues to the model's inputs, with their utterances and the problems of reading them beside them."""
-        reader = reader or DialogueReader(self.model, self.processor, **reading)
+        reader = reader or self._reader(**reading)
         read = [reader(one) for one in dialogues]
         modalities = modalities or self.model.config.modalities
         tensors = self.processor(read, modalities=modalities)
@@ -285,25 +243,18 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
         assert output.logits is not None
         logits = output.logits.float()
         if not logits.isfinite().all():
-            raise ValueError(
-                f"The model {self.model.config.name_or_path} must give finite logits, found NaN or infinite ones; its "
-                "weights are damaged, so get them again."
-            )
+            raise damaged(self.model.config.name_or_path)
         return (logits / self.model.config.softmax_temperature).softmax(-1)
 
     def _by_modality(self, encoded: dict[str, Any]) -> dict[str, dict[str, torch.Tensor]]:
         """Probabilities [B, U, C] with each modality alone and with each withheld."""
-        given = given_modalities(encoded)
-        subsets: dict[str, dict[str, tuple[str, ...]]] = {
-            "alone": {modality: (modality,) for modality in given},
-            "without": {modality: tuple(other for other in given if other != modality) for modality in given},
-        }
+        chosen = subsets(given_modalities(encoded))
         found = {
             kept: self._probabilities(self.model(**keep(encoded, kept)))
-            for kept in {kept for kind in subsets.values() for kept in kind.values() if kept}
+            for kept in {kept for kind in chosen.values() for kept in kind.values() if kept}
         }
         return {
-            kind: {modality: found[kept] for modality, kept in each.items() if kept} for kind, each in subsets.items()
+            kind: {modality: found[kept] for modality, kept in each.items() if kept} for kind, each in chosen.items()
         }
 
     def postprocess(
@@ -315,55 +266,32 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
             answers.append([self._prediction(output, b, u, utterance, top_k) for u, utterance in enumerate(utterances)])
             if return_faces:
                 for answer, utterance in zip(answers[-1], utterances, strict=True):
-                    answer["faces"] = _faces(utterance)
+                    answer["faces"] = tracked_faces(utterance)
         return answers
 
     def _prediction(
         self, output: dict[str, Any], b: int, u: int, utterance: Utterance, top_k: int | None
     ) -> EmotionPrediction:
         config = self.model.config
-        scores = self._scores(output["probabilities"][b, u], top_k)
-        label = next(iter(scores))
-        used = [name for name, used in zip(MODALITIES, output["modality_mask"][b, u].tolist(), strict=True) if used]
-        withheld = {name: WITHHELD for name in config.modalities if name not in output["modalities"]}
-        reasons = {**NOT_GIVEN, **utterance.missing, **withheld}
-        prediction: EmotionPrediction = {
-            "start": utterance.start,
-            "end": utterance.end,
-            "speaker": utterance.speaker,
-            "text": utterance.text,
-            "label": label,
-            "score": scores[label],
-            "scores": scores,
-            "modalities": used,
-            "missing": {name: reasons[name] for name in config.modalities if name not in used},
-        }
+        probabilities, used = output["probabilities"][b, u].cpu().numpy(), output["modality_mask"][b, u].tolist()
+        answer = prediction(config, utterance, output["modalities"], probabilities, used, top_k)
         if output["attentions"] is not None:
             length = len(output["utterances"][b])
-            prediction["attentions"] = {
-                name: mean[b, u, :length].tolist() for name, mean in output["attentions"].items()
-            }
+            answer["attentions"] = {name: mean[b, u, :length].tolist() for name, mean in output["attentions"].items()}
         if output["weights"] is not None:
-            prediction["weights"] = dict(zip(config.modalities, output["weights"][b, u].tolist(), strict=True))
+            answer["weights"] = dict(zip(config.modalities, output["weights"][b, u].tolist(), strict=True))
         if output["embeddings"] is not None:
-            prediction["embeddings"] = {
-                name: states[b, u].tolist() for name, states in output["embeddings"].items() if name in (*used, "fused")
+            kept = (*answer["modalities"], "fused")
+            answer["embeddings"] = {
+                name: states[b, u].tolist() for name, states in output["embeddings"].items() if name in kept
             }
         if output["by_modality"] is not None:
-            alone, without = (
-                {name: self._scores(found[b, u], top_k) for name, found in output["by_modality"][kind].items()}
-                for kind in ("alone", "without")
-            )
-            prediction["modality_scores"] = {
-                "alone": {name: alone[name] for name in used},
-                "without": {name: without[name] for name in used if len(used) > 1},
+            here = {
+                kind: {name: found[b, u].cpu().numpy() for name, found in each.items()}
+                for kind, each in output["by_modality"].items()
             }
-        return prediction
-
-    def _scores(self, probabilities: torch.Tensor, top_k: int | None) -> dict[str, float]:
-        """Probabilities [C] by label, highest first."""
-        order = probabilities.argsort(descending=True).tolist()[:top_k]
-        return {self.model.config.label_names[index]: probabilities[index].item() for index in order}
+            answer["modality_scores"] = modality_scores(config, here, answer["modalities"], top_k)
+        return answer
 
     def save_pretrained(self, save_directory: str | os.PathLike, **kwargs: Any) -> None:
         """Save model and processor, and no code: the library would ask for `trust_remote_code` from then on."""
@@ -385,34 +313,19 @@ class _Stream(IterableDataset):
                 yield dialogue
 
 
+def _encodes_sound(device: str) -> bool:
+    """Whether sound is encoded as it is read: not in a process that was forked, which cannot use the accelerator."""
+    return get_worker_info() is None or device == "cpu"
+
+
 def _warn(problem: str) -> None:
     warnings.warn(problem, stacklevel=2)
-
-
-def _check_modalities(modalities: Any, read: tuple[str, ...]) -> None:
-    if isinstance(modalities, str) or not modalities or not set(modalities) <= set(read):
-        raise ValueError(
-            f"`modalities` must list one or more of those that the model reads ({', '.join(read)}), found "
-            f"{modalities!r}."
-        )
 
 
 def _attentions(output: "M2FNetEmotionOutput") -> dict[str, torch.Tensor]:
     """The mean [B, U, U] over fusion modules and heads, by modality."""
     given = {"audio": output.audio_attentions, "visual": output.visual_attentions}
     return {name: torch.stack(layers).float().mean((0, 2)) for name, layers in given.items() if layers}
-
-
-def _faces(utterance: Utterance) -> list[TrackedFace]:
-    boxes, tracks, times = utterance.face_boxes, utterance.face_ids, utterance.face_times
-    if boxes is None or tracks is None or times is None:
-        return []
-    return [
-        {"time": float(time), "track": int(tracks[f, p]), "box": [round(float(side), 4) for side in boxes[f, p]]}
-        for f, time in enumerate(times)
-        for p in range(boxes.shape[1])
-        if tracks[f, p] >= 0
-    ]
 
 
 __all__ = ["MultimodalEmotionPipeline"]

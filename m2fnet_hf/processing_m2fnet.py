@@ -24,11 +24,10 @@ from .context_m2fnet import CONTEXTS_WITH_FUTURE, ContextSettings, TextContext
 from .dialogue_m2fnet import FEATURES, MODALITIES, Dialogue, Utterance, as_dialogues
 from .feature_extraction_m2fnet import AppearanceFeatureExtractor, AUFeatureExtractor
 from .hub_m2fnet import M2FNetHubMixin, upload_settings
-from .processor_checks_m2fnet import ProcessorFiles
+from .processor_checks_m2fnet import ProcessorFiles, check_context
+from .resampling_m2fnet import SHORTEST_SOUND, at_rate
 from .spectrogram_m2fnet import log_mel, reads_spectrograms
 
-# 25 ms at 16 kHz, one frame of Wav2Vec2: shorter sound is padded to it.
-SHORTEST_SOUND = 400
 # Every tensor that a call may return.
 TEXT_TENSORS = ("input_ids", "attention_mask", "pooling_mask")
 AUDIO_TENSORS = ("input_values", "input_features", "audio_attention_mask")
@@ -107,6 +106,9 @@ class M2FNetProcessor(ProcessorMixin, M2FNetHubMixin):
             fit is left out, the farthest utterances first.
         speaker_prefix: put the speaker before each utterance: `name` (`Joey: ...`), `index` (`Speaker 1: ...`, which
             does not leak identity), or `none`.
+
+    Raises:
+        ValueError: for a setting of a wrong type or out of its range.
     """
 
     valid_processor_kwargs = M2FNetProcessorKwargs  # type: ignore[assignment]
@@ -257,9 +259,11 @@ class M2FNetProcessor(ProcessorMixin, M2FNetHubMixin):
     def _context_settings(self, given: Mapping[str, Any] | None = None) -> ContextSettings:
         """The processor's own settings of context, or those given instead."""
         own = {name: getattr(self, name) for name in _CONTEXT}
-        return ContextSettings(
+        settings = ContextSettings(
             **own | {name: given[name] for name in _CONTEXT if given and given.get(name) is not None}
         )
+        check_context(settings)
+        return settings
 
     def _features(
         self, batch: list[Dialogue], texts: list[list[str]], wanted: tuple[str, ...], context: ContextSettings
@@ -294,8 +298,7 @@ class M2FNetProcessor(ProcessorMixin, M2FNetHubMixin):
         }
 
     def _audio(self, batch: list[Dialogue]) -> dict[str, np.ndarray]:
-        target = self.feature_extractor.sampling_rate
-        sounds = [[self._sound(utterance, target) for utterance in dialogue] for dialogue in batch]
+        sounds = [[self._sound(utterance) for utterance in dialogue] for dialogue in batch]
         empty = next(sound[:0] for row in sounds for sound in row if sound is not None)
         values = [[empty if sound is None else sound for sound in row] for row in sounds]
         padded = _pad_nested(values, fill=0.0)
@@ -303,13 +306,12 @@ class M2FNetProcessor(ProcessorMixin, M2FNetHubMixin):
         name = "input_features" if reads_spectrograms(self.feature_extractor) else "input_values"
         return {name: padded, "audio_attention_mask": np.arange(padded.shape[2]) < lengths[..., None]}
 
-    def _sound(self, utterance: Utterance, target: int) -> np.ndarray | None:
+    def _sound(self, utterance: Utterance) -> np.ndarray | None:
         """The utterance's sound as the encoder reads it, at least one of its frames long; `None` without."""
         if utterance.audio is None:
             return None
-        sound = np.asarray(utterance.audio, dtype=np.float32)
-        if utterance.sampling_rate is not None and utterance.sampling_rate != target:
-            sound = _resample(sound, int(utterance.sampling_rate), target)
+        target = self.feature_extractor.sampling_rate
+        sound = at_rate(utterance.audio, utterance.sampling_rate, target)
         try:
             if reads_spectrograms(self.feature_extractor):
                 return log_mel(self.feature_extractor, sound)
@@ -433,20 +435,6 @@ def _cached(batch: list[Dialogue], name: str) -> dict[str, np.ndarray]:
         name: _pad(values),
         f"{name}_mask": _pad([np.array([vector is not None for vector in row]) for row in rows]),
     }
-
-
-def _resample(sound: np.ndarray, rate: int, target: int) -> np.ndarray:
-    try:
-        import av
-    except ImportError:
-        raise ValueError(
-            f"The model reads sound at {target} Hz, found {rate} Hz; resample it, or `pip install av` to have it done."
-        ) from None
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=target)
-    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound[None]), format="flt", layout="mono")
-    frame.sample_rate = rate
-    frames = [*resampler.resample(frame), *resampler.resample(None)]
-    return np.concatenate([frame.to_ndarray()[0] for frame in frames]).astype(np.float32)
 
 
 def _pad(arrays: Sequence[np.ndarray], fill: Any = 0) -> np.ndarray:

@@ -10,9 +10,10 @@ from typing import Any
 from transformers import PreTrainedConfig
 from transformers.utils import cached_file, logging
 
+from .context_m2fnet import ContextSettings
 from .json_files_m2fnet import read_object
 from .spectrogram_m2fnet import reads_spectrograms
-from .strict_config_m2fnet import check_finite, check_type, shown
+from .strict_config_m2fnet import LARGEST_SIZE, check_finite, check_range, check_type, shown
 
 PROCESSOR_CONFIG, TOKENIZER_CONFIG, TOKENIZER = "processor_config.json", "tokenizer_config.json", "tokenizer.json"
 _ADDED_ON_SAVING = ("processor_class", "auto_map")
@@ -104,7 +105,11 @@ class ProcessorFiles:
 
 @contextmanager
 def naming(path: str | Path) -> Iterator[None]:
-    """Put a file in front of what is wrong with its values."""
+    """Put a file in front of what is wrong with its values.
+
+    Raises:
+        ValueError: in place of one of its body.
+    """
     try:
         yield
     except ValueError as error:
@@ -139,6 +144,18 @@ def check_fits(config: PreTrainedConfig, processor: Any) -> None:
         _same("Action Units", processor.au_feature_extractor.size, faces.num_action_units)
     if faces is not None and faces.visual_features != "action_units":
         _same("appearance features", processor.appearance_feature_extractor.size, faces.num_appearance_features)
+
+
+def check_context(settings: ContextSettings) -> None:
+    """Refuse settings of a context that are of another type or out of range.
+
+    Raises:
+        ValueError: naming the setting.
+    """
+    for name, kind in (("past_utterances", int | None), ("future_utterances", int | None), ("max_length", int)):
+        check_type(name, getattr(settings, name), kind)
+    check_range(settings, 0, LARGEST_SIZE, "past_utterances", "future_utterances")
+    check_range(settings, 1, LARGEST_SIZE, "max_length")
 
 
 def _same(what: str, made: int, read: int) -> None:

@@ -4,12 +4,15 @@ Those modules take seconds to import, and import each other half way. So a regis
 there, and what it registers is loaded when somebody asks for it.
 """
 
+import sys
+from collections.abc import Sequence
 from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-
-from wrapt import LazyObjectProxy, register_post_import_hook
 
 from .embedded_models import CHECKPOINTS
 
@@ -19,8 +22,34 @@ EXPORTED = "fusion.onnx"
 DEFAULT_CHECKPOINT = CHECKPOINTS / "m2fnet-mini"
 
 
+# All that is registered with or registered begins with the import of one of these.
+_FIRST = ("transformers", f"{__package__}.configuration_m2fnet", f"{__package__}.hub_m2fnet")
+
+
 def register_when_imported() -> None:
     """Register with each part of transformers when it is first imported, or now where it was already."""
+    if "transformers" in sys.modules:
+        _register_hooks()
+    else:
+        sys.meta_path.insert(0, _AtFirstImport())
+
+
+class _AtFirstImport(MetaPathFinder):
+    """Registers the hooks when the first of `_FIRST` is imported: what needs none of them does without wrapt, too."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname not in _FIRST:
+            return None
+        sys.meta_path.remove(self)
+        _register_hooks()
+        return find_spec(fullname)  # again from the first finder on, which is now that of the hooks
+
+
+def _register_hooks() -> None:
+    from wrapt import register_post_import_hook
+
     # Each of the two imports the other, so whichever is last finds both complete.
     register_post_import_hook(_load_configs, "transformers.models.auto.configuration_auto")
     register_post_import_hook(_register_configs, f"{__package__}.configuration_m2fnet")
@@ -101,6 +130,8 @@ def is_exported(folder: str | Path) -> bool:
 
 
 def _lazy(module: str, name: str) -> Any:
+    from wrapt import LazyObjectProxy
+
     return LazyObjectProxy(lambda: getattr(_module(module), name))
 
 

@@ -4,7 +4,6 @@ Shapes: N utterances, L frames, M values of a frame, P places of a row (two fram
 encoder's hidden size. Masks are true where real.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,52 +17,10 @@ from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
 from .packing_m2fnet import length_mask, split_rows
-from .spectrogram_m2fnet import SILENT_POSITIONS
+from .spectrogram_layout_m2fnet import spectrogram_layout
 
 # Where the last norm of an encoder is. The layers of the others end in one of their own.
 _FINAL_NORMS = {"whisper": "layer_norm", "audio-spectrogram-transformer": "layernorm"}
-
-
-@dataclass(frozen=True)
-class SpectrogramLayout:
-    """How an encoder reads a spectrogram.
-
-    Args:
-        width: values of a frame (M).
-        frames: of a place, at which a row can be cut.
-        longest: places that the encoder reads at once (30 s where nothing limits it); a longer row comes in pieces.
-        before, behind: positions of its output around those of the sound, which are not pooled: tokens of its own
-            before them, and silence behind them.
-        masked: whether it ignores padding by a mask; if not, it is given rows of one length.
-    """
-
-    width: int
-    frames: int
-    longest: int
-    before: int = 0
-    behind: int = 0
-    masked: bool = True
-
-    @property
-    def budget(self) -> int:
-        """Places of a micro-batch."""
-        return 2 * self.longest
-
-    @property
-    def shortest(self) -> int:
-        """Frames of the shortest row."""
-        return self.frames * (self.behind + 1)
-
-
-def spectrogram_layout(config: Any) -> SpectrogramLayout:
-    """How the encoder of a config reads its spectrogram."""
-    if config.model_type == "whisper":
-        return SpectrogramLayout(config.num_mel_bins, 2, config.max_source_positions, behind=SILENT_POSITIONS)
-    if config.model_type == "audio-spectrogram-transformer":
-        columns = (config.max_length - config.patch_size) // config.time_stride
-        return SpectrogramLayout(config.num_mel_bins, 1, config.patch_size + columns * config.time_stride, before=2)
-    # The adapter's convolutions mix padding into real positions.
-    return SpectrogramLayout(config.feature_projection_input_dim, 1, 1500, masked=not config.add_adapter)
 
 
 def spectrogram_rows(config: PreTrainedConfig, values: torch.Tensor, mask: torch.Tensor) -> list[torch.Tensor]:

@@ -10,12 +10,7 @@ from typing import Any
 import numpy as np
 from transformers import ASTFeatureExtractor, SeamlessM4TFeatureExtractor, WhisperFeatureExtractor
 
-WINDOW, HOP = 400, 160  # samples of a frame and between two
-# Whisper reads two frames at each of its positions.
-SAMPLES_PER_POSITION = 2 * HOP
-# Positions of silence, one second, behind each piece of sound: Whisper heard silence behind what it was trained on. It
-# was 30 s of it together with the sound, which is ten times the work for a short utterance.
-SILENT_POSITIONS = 50
+from .spectrogram_layout_m2fnet import HOP, SILENT_POSITIONS, WINDOW, at_least, whisper_pieces
 
 
 def reads_spectrograms(extractor: Any) -> bool:
@@ -46,18 +41,15 @@ def default_extractor(config: Any) -> Any:
 
 
 def _whisper(extractor: Any, sound: np.ndarray) -> np.ndarray:
-    longest = (extractor.nb_max_frames // 2 - SILENT_POSITIONS) * SAMPLES_PER_POSITION
     settings = {"sampling_rate": extractor.sampling_rate, "padding": "do_not_pad", "truncation": False}
-    frames = []
-    for piece in np.array_split(sound, max(1, -(-len(sound) // longest))):
-        silence = max(1, len(piece)) // -SAMPLES_PER_POSITION * -SAMPLES_PER_POSITION - len(piece)
-        padded = np.pad(piece, (0, silence + SILENT_POSITIONS * SAMPLES_PER_POSITION))
-        frames.append(extractor(padded, return_tensors="np", **settings)["input_features"][0].T)
-    return np.concatenate(frames)
+    pieces = whisper_pieces(sound, extractor.nb_max_frames)
+    return np.concatenate(
+        [extractor(piece, return_tensors="np", **settings)["input_features"][0].T for piece in pieces]
+    )
 
 
 def _ast(extractor: Any, sound: np.ndarray) -> np.ndarray:
-    sound = _at_least(sound, 1)
+    sound = at_least(sound, 1)
     whole = copy.copy(extractor)
     whole.max_length = 1 + (len(sound) - WINDOW) // HOP  # to which the library would cut or pad
     return np.asarray(whole(sound, sampling_rate=extractor.sampling_rate, return_tensors="np")["input_values"][0])
@@ -65,13 +57,9 @@ def _ast(extractor: Any, sound: np.ndarray) -> np.ndarray:
 
 def _seamless(extractor: Any, sound: np.ndarray) -> np.ndarray:
     # It divides by the deviation over frames, and so needs two.
-    sound = _at_least(sound, max(2, extractor.stride))
+    sound = at_least(sound, max(2, extractor.stride))
     found = extractor(sound, sampling_rate=extractor.sampling_rate, return_tensors="np")
     return found["input_features"][0][found["attention_mask"][0].astype(bool)]
-
-
-def _at_least(sound: np.ndarray, frames: int) -> np.ndarray:
-    return np.pad(sound, (0, max(0, WINDOW + (frames - 1) * HOP - len(sound))))
 
 
 def _kind(extractor: Any) -> Callable[[Any, np.ndarray], np.ndarray] | None:

@@ -9,7 +9,7 @@ import pytest
 import tiny
 
 from m2fnet_hf.cli import main
-from m2fnet_hf.configuration_m2fnet import PYFEAT_ACTION_UNITS
+from m2fnet_hf.names_m2fnet import PYFEAT_ACTION_UNITS
 
 pytest.importorskip("omegaconf", reason="the extra `train` is not installed")
 BOX = "FaceRectX,FaceRectY,FaceRectWidth,FaceRectHeight,FaceScore,frame,approx_time"

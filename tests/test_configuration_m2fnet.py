@@ -8,7 +8,7 @@ from conftest import ROOT
 from transformers import AutoConfig, BartConfig
 
 from m2fnet_hf import M2FNetConfig, M2FNetVisualConfig
-from m2fnet_hf.configuration_m2fnet import PYFEAT_ACTION_UNITS
+from m2fnet_hf.names_m2fnet import PYFEAT_ACTION_UNITS
 
 
 def test_defaults_are_the_reports() -> None:

@@ -7,7 +7,8 @@ import pytest
 import tiny
 
 from m2fnet_hf import AUFeatureExtractor, M2FNetProcessor
-from m2fnet_hf.feature_extraction_m2fnet import GEOMETRY_SIZE, AppearanceFeatureExtractor
+from m2fnet_hf.face_arrays_m2fnet import GEOMETRY_SIZE
+from m2fnet_hf.feature_extraction_m2fnet import AppearanceFeatureExtractor
 
 NAN = float("nan")
 

@@ -13,7 +13,7 @@ from transformers import pipeline
 
 from m2fnet_hf import MultimodalEmotionPipeline, read_transcript
 from m2fnet_hf.cli import main
-from m2fnet_hf.configuration_m2fnet import PYFEAT_ACTION_UNITS
+from m2fnet_hf.names_m2fnet import PYFEAT_ACTION_UNITS
 from m2fnet_hf.registration import DEFAULT_CHECKPOINT, TASK
 
 SAMPLE = ROOT / "examples" / "sample_dialogue" / "conversation.mp4"

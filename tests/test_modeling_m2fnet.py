@@ -16,7 +16,8 @@ from m2fnet_hf import attention_m2fnet as attention
 from m2fnet_hf import encoders_m2fnet as encoders
 from m2fnet_hf.attention_m2fnet import M2FNetCache, tile
 from m2fnet_hf.encoders_m2fnet import M2FNetVisualEncoder, build_encoder, encode_text
-from m2fnet_hf.packing_m2fnet import LEAST_FILL, PackedBatch, micro_batches
+from m2fnet_hf.micro_batches_m2fnet import LEAST_FILL, micro_batches
+from m2fnet_hf.packing_m2fnet import PackedBatch
 from m2fnet_hf.pooling_m2fnet import block_pool
 
 EXACT = 1e-5

@@ -18,12 +18,17 @@ FOLDER = Path(m2fnet_hf.__file__).parent
 LONGEST = 500  # lines
 # Each room stands on its own rank and those above it in this table.
 RANKS = (
-    ("_version", "utils", "hub_m2fnet", "json_files_m2fnet", "weight_files_m2fnet", "embedded_models"),
+    (
+        *("_version", "utils", "hub_m2fnet", "json_files_m2fnet", "weight_files_m2fnet", "embedded_models"),
+        "names_m2fnet",
+    ),
     ("configuration_m2fnet", "strict_config_m2fnet", "config_checks_m2fnet"),
     ("dialogue_m2fnet", "losses"),
     (
-        *("feature_extraction_m2fnet", "spectrogram_m2fnet", "context_m2fnet", "packing_m2fnet", "pooling_m2fnet"),
-        *("outputs_m2fnet", "weights_m2fnet", "data", "media"),
+        *("face_arrays_m2fnet", "feature_extraction_m2fnet", "spectrogram_layout_m2fnet", "spectrogram_m2fnet"),
+        *("resampling_m2fnet", "context_m2fnet", "packing_m2fnet", "pooling_m2fnet", "outputs_m2fnet"),
+        *("micro_batches_m2fnet", "saved_config", "weights_m2fnet"),
+        *("answers_m2fnet", "options_m2fnet", "data", "media"),
     ),
     (
         *("action_units_m2fnet", "normalization_m2fnet", "gate_m2fnet", "modality_scores_m2fnet"),

@@ -38,12 +38,15 @@ def test_it_is_imported_without_torch(module: str) -> None:
         (["predict", "{folder}/none.srt"], 1, "must be a file, found none"),
         (["predict", "{folder}/empty.srt"], 1, "holds no utterance"),
         (["live", "{folder}/empty.srt"], 1, "holds no utterance"),
+        (["annotate", "{folder}/none.json"], 1, "must be the JSON file"),
+        (["evaluate", "--meld", "{folder}"], 1, "test_sent_emo.csv"),
+        (["calibrate", "--model", "{folder}", "--data", "{folder}"], 1, "{folder}"),
+        (["extract", "meld-mini", "--meld", "{folder}"], 1, "sent_emo.csv"),
+        (["train", "meld-mini", "--data", "{folder}"], 1, "{folder}"),
+        (["search", "meld-mini", "--meld", "{folder}"], 1, "sent_emo.csv"),
     ],
-    ids=["help", "help of a command", "no transcript", "empty transcript", "empty transcript, live"],
 )
-def test_help_and_a_refused_transcript_come_without_torch(
-    tmp_path: Path, command: list[str], status: int, said: str
-) -> None:
+def test_help_and_refused_files_come_without_torch(tmp_path: Path, command: list[str], status: int, said: str) -> None:
     if status == 1:  # what the command needs before it can refuse a file
         pytest.importorskip("huggingface_hub", reason="huggingface-hub is not installed")
     (tmp_path / "empty.srt").write_text("")
@@ -60,4 +63,4 @@ def test_help_and_a_refused_transcript_come_without_torch(
     arguments = [word.format(folder=tmp_path) for word in command]
     ran = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
     assert (ran.returncode, ran.stdout.splitlines()[-1:]) == (status, ["[]"]), ran.stderr
-    assert said in ran.stdout + ran.stderr
+    assert said.format(folder=tmp_path) in ran.stdout + ran.stderr

@@ -54,6 +54,9 @@ def add(commands: Any) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    with remarks():  # data that cannot be read are refused before torch is loaded
+        find_model(options.model)
+        dialogues = _dialogues(options)
     from ..hub.run_files import weights_sha256
     from ..reports.console_tables import metrics_table
 
@@ -65,7 +68,6 @@ def _evaluate(options: argparse.Namespace) -> None:
         raise ImportError(f"Evaluation needs {error.name}: {TRAIN_EXTRA}") from None
     check_outputs(options, _outputs(options), _inputs(options))
     with remarks():
-        dialogues = _dialogues(options)
         pipe = load_pipeline(options.model, batch_size=8, **faces_of(options))
         records = predict_utterances(pipe, dialogues, progress)
         if options.predictions is not None:
@@ -113,6 +115,8 @@ def _dialogues(options: argparse.Namespace) -> "Sequence[Dialogue]":
 def _calibrate(options: argparse.Namespace) -> None:
     if not options.model.is_dir():
         raise FileNotFoundError(f"The model that is changed must be a folder, found none at {options.model}.")
+    with remarks():
+        dialogues = split_of(read_splits(options, "dev"), "dev")
     try:
         from ..evaluation.calibration import calibrate, set_temperature
     except ImportError as error:
@@ -120,7 +124,6 @@ def _calibrate(options: argparse.Namespace) -> None:
     if options.output is not None:
         check_outputs(options, {options.output: "metrics"}, _inputs(options))
     with remarks():
-        dialogues = split_of(read_splits(options, "dev"), "dev")
         results = calibrate(load_pipeline(str(options.model), batch_size=8, **faces_of(options)), dialogues, progress)
     set_temperature(options.model, results["temperature"])
     for when in ("before", "after"):

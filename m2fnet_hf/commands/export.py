@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..hub.load import add_model, find_model, load_pipeline
-from ..utils.console import progress, remarks
+from ..utils.console import progress, remarks, working
 from ..utils.files import new_folder, scratch_folder
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from ..pipeline_m2fnet import MultimodalEmotionPipeline
 
 EXPORT_EXTRA = "pip install 'm2fnet-hf[export]'"
-BATCH_SIZE = 8
 # Utterances of each dialogue of a batch on which the time is taken.
 TIMED = (8, 8, 8, 8)
 
@@ -43,19 +42,24 @@ def add(commands: Any) -> None:
 def _export(options: argparse.Namespace) -> None:
     if options.meld is not None and not options.int8:
         options.parser.error("--meld measures what --int8 costs, found no --int8")
-    export_onnx = _needed("onnx").export_onnx
+    _needed("onnx")  # says at once what it lacks
     with remarks(), new_folder(options.output) as unfinished:
         pipe = load_pipeline(options.model)
         if not options.int8:
-            _say_equal(export_onnx(pipe.model, pipe.processor, unfinished))
+            _say_equal(_exported(pipe, unfinished))
         else:
             with scratch_folder(options.output) as single:
-                _say_equal(export_onnx(pipe.model, pipe.processor, single))
+                _say_equal(_exported(pipe, single))
                 _quantize(options, pipe.model, single, unfinished)
         from ..hub.license import copy_license
 
         copy_license(find_model(options.model), unfinished)
     print(f"Written to {options.output}: {', '.join(sorted(path.name for path in options.output.glob('*.onnx')))}")
+
+
+def _exported(pipe: "MultimodalEmotionPipeline", folder: Path) -> float:
+    with working("Writing the graphs"):
+        return _needed("onnx").export_onnx(pipe.model, pipe.processor, folder)
 
 
 def _say_equal(difference: float) -> None:
@@ -66,12 +70,10 @@ def _quantize(options: argparse.Namespace, model: "M2FNetForEmotionClassificatio
     quantize = _needed("quantize")
     for name, (before, after) in quantize.quantize_encoders(single, output).items():
         print(f"{name}: {before / 1e6:.1f} MB in single precision, {after / 1e6:.1f} MB in 8 bits")
-    pipes = {
-        name: load_pipeline(str(folder), batch_size=BATCH_SIZE)
-        for name, folder in (("single precision", single), ("8 bits", output))
-    }
+    pipes = {name: load_pipeline(str(folder)) for name, folder in (("single precision", single), ("8 bits", output))}
     batches = [_needed("verify").ragged_inputs(model, TIMED, seed) for seed in range(4)]
-    ratio = quantize.time_ratio(*(pipe.model for pipe in pipes.values()), batches)
+    runner = _needed("runner").OnnxEmotionModel
+    ratio = quantize.time_ratio(runner(single), runner(output), batches)
     print(f"time: {ratio['median']:.2f} of that of single precision ({ratio['least']:.2f} to {ratio['most']:.2f})")
     if options.meld is not None:
         _compare_on_meld(options, pipes)

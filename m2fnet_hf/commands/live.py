@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..dialogue_m2fnet import Dialogue, EmotionPrediction, Utterance
 from ..hub.load import add_model, load_config, load_pipeline, model_license, model_name
 from ..utils.console import remarks, say, tell
 from ..utils.text import shown
@@ -17,6 +16,7 @@ from .outputs import add_overwrite, check_outputs
 
 if TYPE_CHECKING:
     from ..configuration_m2fnet import M2FNetConfig
+    from ..dialogue_m2fnet import Dialogue, EmotionPrediction, Utterance
     from ..pipeline_m2fnet import MultimodalEmotionPipeline
 
 DESCRIPTION = (
@@ -85,10 +85,10 @@ def _live(options: argparse.Namespace) -> None:
 def _arriving(
     options: argparse.Namespace,
     pipe: "MultimodalEmotionPipeline",
-    dialogue: Dialogue,
+    dialogue: "Dialogue",
     recording: Path | None,
     problems: list[str],
-) -> Iterable[Utterance]:
+) -> "Iterable[Utterance]":
     """The utterances as they are said, each with its sound and faces."""
     from ..online.live import in_real_time
 
@@ -109,7 +109,7 @@ def _arriving(
 
 
 @contextmanager
-def _growing() -> Iterator[Callable[[Sequence[EmotionPrediction], int], None]]:
+def _growing() -> "Iterator[Callable[[Sequence[EmotionPrediction], int], None]]":
     """A table that grows, in a terminal as high as it is; elsewhere a line for each prediction."""
     from rich.console import Console
     from rich.live import Live
@@ -124,7 +124,7 @@ def _growing() -> Iterator[Callable[[Sequence[EmotionPrediction], int], None]]:
     shown: Sequence[EmotionPrediction] = []
     with Live(console=console, transient=True) as screen:
 
-        def update(predictions: Sequence[EmotionPrediction], _: int) -> None:
+        def update(predictions: "Sequence[EmotionPrediction]", _: int) -> None:
             nonlocal shown
             shown = predictions
             screen.update(prediction_table(predictions[-max(1, console.height - 3) :]), refresh=True)
@@ -133,7 +133,7 @@ def _growing() -> Iterator[Callable[[Sequence[EmotionPrediction], int], None]]:
     show(prediction_table(shown))
 
 
-def _line(prediction: EmotionPrediction) -> str:
+def _line(prediction: "EmotionPrediction") -> str:
     from ..utils.times import span
 
     words = (
@@ -152,7 +152,7 @@ def _source(options: argparse.Namespace) -> Path:
 def _write(
     options: argparse.Namespace,
     config: "M2FNetConfig",
-    predictions: Sequence[EmotionPrediction],
+    predictions: "Sequence[EmotionPrediction]",
     recording: Path | None,
     said: Sequence[str],
 ) -> None:

@@ -8,16 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from ..dialogue_m2fnet import Dialogue
 from ..hub.load import model_license, model_name
-from ..utils.console import progress, remarks, say
+from ..utils.console import progress, remarks, say, working
 from ..utils.paths import short_stem
 from ..utils.text import shown
 from .outputs import check_outputs
 
 if TYPE_CHECKING:
     from ..configuration_m2fnet import M2FNetConfig
+    from ..dialogue_m2fnet import Dialogue
     from ..pipeline_m2fnet import MultimodalEmotionPipeline
+    from ..saved_config import SavedConfig
 
 ANNOTATED = "{}.annotated.mp4"
 
@@ -31,7 +32,7 @@ class Conversation(NamedTuple):
         remarks: what was not understood of the transcript.
     """
 
-    dialogue: Dialogue
+    dialogue: "Dialogue"
     transcript: Path | None
     recording: Path | None
     remarks: list[str]
@@ -57,7 +58,7 @@ def read_conversation(options: argparse.Namespace, transcript: Path | None, reco
     return Conversation(name_speakers(dialogue), transcript, recording, said)
 
 
-def _speakers(options: argparse.Namespace, recording: Path | None) -> Callable[[Dialogue], Dialogue]:
+def _speakers(options: argparse.Namespace, recording: Path | None) -> "Callable[[Dialogue], Dialogue]":
     """What names the speakers that are unknown, where that is asked for."""
     if options.speakers is None or recording is None:
         return lambda dialogue: dialogue
@@ -66,7 +67,7 @@ def _speakers(options: argparse.Namespace, recording: Path | None) -> Callable[[
     return partial(name_speakers, turns=find_turns(recording, options.speakers, options.audio_track))
 
 
-def foreign_words(conversation: Conversation, config: "M2FNetConfig") -> str | None:
+def foreign_words(conversation: Conversation, config: "M2FNetConfig | SavedConfig") -> str | None:
     """What is to be said of its language, before the work."""
     from ..data.language import describe_foreign
 
@@ -120,7 +121,8 @@ def write_conversation(
     if recording is not None:
         result["recording"] = Path(os.path.relpath(recording, options.output)).as_posix()
     with remarks():
-        written = write_reports(result, options.output, stem, kinds, recording, conversation.transcript)
+        with working("Writing the reports"):
+            written = write_reports(result, options.output, stem, kinds, recording, conversation.transcript)
         if options.annotate and recording is not None:
             annotated = options.output / ANNOTATED.format(short_stem(stem))
             try:

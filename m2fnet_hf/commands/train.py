@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..utils.console import progress, remarks, say, show
+from ..utils.console import progress, remarks, say, show, working
 from .data import add_data, dataset_name, faces_of, read_splits, split_of
 from .presets import preset
 
@@ -115,6 +115,8 @@ def _together(run: Callable[[argparse.Namespace], None], options: argparse.Names
 
 
 def _extract(options: argparse.Namespace) -> None:
+    with remarks():
+        splits = read_splits(options)
     from transformers import set_seed
 
     trainer, extraction = _needed("training.trainer"), _needed("features.extract")
@@ -126,7 +128,7 @@ def _extract(options: argparse.Namespace) -> None:
         summary = extraction.extract(
             model,
             processor,
-            read_splits(options),
+            splits,
             _output(options),
             **faces_of(options),
             frame_rate=options.frame_rate,
@@ -140,20 +142,20 @@ def _extract(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    run = _run(options)
     with remarks():
         splits, output = read_splits(options), _output(options)
         train, dev = split_of(splits, "train"), split_of(splits, "dev")
+        run = _run(options)
         _needed("training.trainer").train(run, train, dev, output, dataset_name(options))
     print(f"The best epoch on dev is in {output}; `m2fnet evaluate --model {output} ...` reads test.")
 
 
 def _train_extractor(options: argparse.Namespace) -> None:
-    extractor = _needed("training.contrastive.train")
-    run = _needed("training.contrastive.settings").ExtractorConfig.load(options.config, options.overrides)
     with remarks():
         splits, output = read_splits(options), _output(options)
         train, dev = split_of(splits, "train"), split_of(splits, "dev")
+        extractor = _needed("training.contrastive.train")
+        run = _needed("training.contrastive.settings").ExtractorConfig.load(options.config, options.overrides)
         results = extractor.train_extractor(run, options.modality, train, dev, output, progress=progress)
     for when in ("before", "after"):
         print(f"{when}: " + ", ".join(f"{name} {value:.3f}" for name, value in results[when].items()))
@@ -164,13 +166,14 @@ def _train_extractor(options: argparse.Namespace) -> None:
 
 
 def _search(options: argparse.Namespace) -> None:
-    search, run = _needed("training.search"), _run(options)
     splits = read_splits(options)
+    train, dev = split_of(splits, "train"), split_of(splits, "dev")
+    search, run = _needed("training.search"), _run(options)
     best = search.search(
         run,
         search.load_space(options.space),
-        split_of(splits, "train"),
-        split_of(splits, "dev"),
+        train,
+        dev,
         _output(options),
         trials=options.trials,
         seed=options.seed,
@@ -182,12 +185,12 @@ def _ablate(options: argparse.Namespace) -> None:
     from ..reports.console_tables import ablation_table
 
     plots = import_module("..reports.plots", __package__) if options.figures else None  # says at once what it lacks
+    splits, output = read_splits(options), _output(options)
+    parts = [split_of(splits, name) for name in ("train", "dev", "test")]
     ablation, run = _needed("training.ablation"), _run(options)
     grid = ablation.default_grid(run) if options.grid is None else ablation.load_grid(options.grid)
     if options.grid is None and options.features is not None:
         grid.pop("context", None)  # features have the context that they were made with
-    splits, output = read_splits(options), _output(options)
-    parts = [split_of(splits, name) for name in ("train", "dev", "test")]
     result = ablation.ablate(run, grid, *parts, output, seeds=range(options.seeds), progress=progress)
     show(ablation_table(result))
     written = [output / "ablation.json"]
@@ -218,6 +221,7 @@ def _output(options: argparse.Namespace) -> Path:
 def _needed(module: str) -> Any:
     """A module that needs the extra `train`."""
     try:
-        return import_module(f"..{module}", __package__)
+        with working("Loading torch and transformers"):
+            return import_module(f"..{module}", __package__)
     except ImportError as error:
         raise ImportError(f"Training needs {error.name}: {TRAIN_EXTRA}") from None

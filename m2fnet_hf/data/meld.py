@@ -82,7 +82,7 @@ def load_meld_split(root: str | Path, split: str, target: str = "emotion") -> li
         FileNotFoundError: naming the file that is expected.
         ValueError: for the name of another split or target, or a broken file, naming its row.
     """
-    from ..configuration_m2fnet import MELD_EMOTIONS
+    from ..names_m2fnet import MELD_EMOTIONS
 
     if split not in SPLITS:
         raise ValueError(f"The split must be one of {', '.join(SPLITS)}, found {split!r}.")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..configuration_m2fnet import TEMPERATURE_RANGE
 from ..dialogue_m2fnet import Dialogue
 from ..json_files_m2fnet import read_object
+from ..names_m2fnet import TEMPERATURE_RANGE
 from ..utils.console import Progress
 from ..utils.files import write_json
 from .columns import PredictionColumns

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..configuration_m2fnet import SPECTROGRAM_ENCODERS
 from ..encoders_m2fnet import (
     LONGEST_SOUND,
     MASKED_AUDIO_ENCODERS,
@@ -23,11 +22,13 @@ from ..encoders_m2fnet import (
     pooling_options,
 )
 from ..modeling_m2fnet import M2FNetForEmotionClassification
+from ..names_m2fnet import SPECTROGRAM_ENCODERS
 from ..packing_m2fnet import length_mask
 from ..pooling_m2fnet import block_pool, block_statistics
-from ..spectrogram_encoders_m2fnet import read_spectrograms, sound_positions, spectrogram_layout
-
-FUSION = "fusion"
+from ..spectrogram_encoders_m2fnet import read_spectrograms, sound_positions
+from ..spectrogram_layout_m2fnet import spectrogram_layout
+from .encoders import encoder_name
+from .model import FUSION
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,6 @@ class Graph:
     axes: tuple[str, ...]
     outputs: tuple[str, ...]
     notes: dict[str, str] = field(default_factory=dict)
-
-
-def encoder_name(modality: str) -> str:
-    """Name of the graph of a modality's encoder."""
-    return f"{modality}_encoder"
 
 
 def graphs(model: M2FNetForEmotionClassification) -> Iterator[Graph]:

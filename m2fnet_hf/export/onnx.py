@@ -7,16 +7,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnx
 import onnxscript  # noqa: F401  torch's exporter needs it, and would say so late
 import torch
+from transformers.audio_utils import mel_filter_bank
 
 from ..modeling_m2fnet import M2FNetForEmotionClassification
 from ..processing_m2fnet import M2FNetProcessor
+from ..spectrogram_m2fnet import reads_spectrograms
 from ..utils.files import new_folder
 from .graphs import Graph, graphs
+from .processor import TOKENIZER
 from .runner import OnnxEmotionModel
+from .sound import FFT_SIZE, FILTERS
 from .verify import largest_difference
 
 TOLERANCE = 1e-4
@@ -42,6 +48,12 @@ def export_onnx(model: M2FNetForEmotionClassification, processor: M2FNetProcesso
             _write(graph, unfinished)
         model.config.save_pretrained(unfinished)
         processor.save_pretrained(unfinished)
+        if model.config.text_config is not None and not (unfinished / TOKENIZER).is_file():
+            raise ValueError(
+                f"A model that is exported must have a fast tokenizer, found {type(processor.tokenizer).__name__}; use "
+                "it in torch."
+            )
+        _write_filters(processor, unfinished)
         difference = largest_difference(model, OnnxEmotionModel(unfinished))
         if not difference <= TOLERANCE:
             raise ValueError(
@@ -49,6 +61,26 @@ def export_onnx(model: M2FNetForEmotionClassification, processor: M2FNetProcesso
                 "nothing was written, use the torch model."
             )
     return difference
+
+
+def _write_filters(processor: M2FNetProcessor, folder: Path) -> None:
+    """Keep the filters of a spectrogram, which the library makes, for what runs without it."""
+    extractor: Any = processor.feature_extractor
+    if not reads_spectrograms(extractor):
+        return
+    filters = getattr(extractor, "mel_filters", None)
+    if filters is None:  # AST's beside torchaudio, whose filters are these
+        filters = mel_filter_bank(
+            num_frequency_bins=FFT_SIZE // 2 + 1,
+            num_mel_filters=extractor.num_mel_bins,
+            min_frequency=20,
+            max_frequency=extractor.sampling_rate // 2,
+            sampling_rate=extractor.sampling_rate,
+            norm=None,
+            mel_scale="kaldi",
+            triangularize_in_mel_space=True,
+        )
+    np.save(folder / FILTERS, filters)
 
 
 def _write(graph: Graph, folder: Path) -> None:

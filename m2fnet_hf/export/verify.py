@@ -4,10 +4,11 @@ from typing import Any
 
 import torch
 
-from ..configuration_m2fnet import SPECTROGRAM_ENCODERS, M2FNetConfig
+from ..configuration_m2fnet import M2FNetConfig
 from ..encoders_m2fnet import longest_text
 from ..modeling_m2fnet import M2FNetForEmotionClassification
-from ..spectrogram_encoders_m2fnet import spectrogram_layout
+from ..names_m2fnet import SPECTROGRAM_ENCODERS
+from ..spectrogram_layout_m2fnet import spectrogram_layout
 from .graphs import shortest_sound
 from .runner import OnnxEmotionModel
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..feature_extraction_m2fnet import GEOMETRY_SIZE
+from ..face_arrays_m2fnet import GEOMETRY_SIZE
 from .types import Faces
 
 PATCH = 112

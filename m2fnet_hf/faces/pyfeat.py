@@ -9,18 +9,16 @@ from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from huggingface_hub.constants import is_offline_mode
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-from torch.nn import functional as F
-from torch.utils.data import DataLoader
 
-from ..configuration_m2fnet import PYFEAT_ACTION_UNITS
 from ..media.clip import Frame
+from ..names_m2fnet import PYFEAT_ACTION_UNITS
 from .types import Faces
+
+if TYPE_CHECKING:
+    import torch
 
 _REPOSITORIES = {
     "Detectorv1": ["py-feat/retinaface_r34", "py-feat/mobilefacenet", "py-feat/xgb_au"],
@@ -86,6 +84,8 @@ class PyFeatBackend:
         """The faces of each frame, in the frames' order."""
         if not frames:
             return []
+        import torch
+
         with _process_as_it_was():
             if self._model is None:
                 self._model = self._load()
@@ -96,6 +96,9 @@ class PyFeatBackend:
             return faces
 
     def _load(self) -> Any:
+        import torch
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
         detector, identity = self.settings["detector"], self.settings["identity"]
         feat = _import_feat()
         options = {
@@ -113,10 +116,11 @@ class PyFeatBackend:
             raise OSError(_missing_weights(detector, identity)) from error
         return model
 
-    def _detect_alike(self, images: torch.Tensor) -> list[Faces]:
+    def _detect_alike(self, images: "torch.Tensor") -> list[Faces]:
         """Faces of frames of one size, uint8 [B, 3, height, width]."""
         # py-feat's own `detect` does the same, and also draws a bar and tells people apart over all frames it is given.
         from feat.data import TensorDataset
+        from torch.utils.data import DataLoader
 
         faces: list[Faces] = []
         for batch in DataLoader(TensorDataset(images), batch_size=self.batch_size):
@@ -129,7 +133,7 @@ class PyFeatBackend:
                 start = stop
         return faces
 
-    def _faces(self, frame: dict[str, torch.Tensor], rows: Any, size: Sequence[int]) -> Faces:
+    def _faces(self, frame: "dict[str, torch.Tensor]", rows: Any, size: Sequence[int]) -> Faces:
         """Faces of a frame of a height and width; it has one row of NaN where there is none."""
         boxes = frame["boxes"].cpu().numpy()
         real = ~np.isnan(boxes).any(-1)
@@ -154,13 +158,15 @@ class _OnShrunkFrames:
         self.detector = detector
         self.longest_side = longest_side
 
-    def __call__(self, images: torch.Tensor) -> list[list[list[float]]]:
+    def __call__(self, images: "torch.Tensor") -> list[list[list[float]]]:
+        from torch.nn.functional import interpolate
+
         height, width = images.shape[-2:]
         if max(height, width) <= self.longest_side:
             return self.detector(images)
         shrink = self.longest_side / max(height, width)
         size = max(1, round(height * shrink)), max(1, round(width * shrink))
-        found = self.detector(F.interpolate(images.float(), size, mode="bilinear", antialias=True))
+        found = self.detector(interpolate(images.float(), size, mode="bilinear", antialias=True))
         x, y = width / size[1], height / size[0]
         return [
             [[left * x, top * y, right * x, bottom * y, score] for left, top, right, bottom, score in faces]
@@ -171,6 +177,8 @@ class _OnShrunkFrames:
 @contextmanager
 def _process_as_it_was() -> Iterator[None]:
     """Takes back what py-feat does to the whole process; its warnings are not shown."""
+    import torch
+
     threads, chance = torch.get_num_threads(), random.getstate()
     try:
         with (
@@ -219,6 +227,8 @@ def _remedy(error: str) -> str:
     if "torchcodec" in error:
         return "install FFmpeg 4 to 8 with its libraries, and the torchcodec that fits torch."
     if "torchvision" in error:
+        import torch
+
         return (
             f"torchvision must be built for torch {torch.__version__}, so install both from one index: "
             "pip install --force-reinstall torch torchvision."
@@ -227,6 +237,8 @@ def _remedy(error: str) -> str:
 
 
 def _missing_weights(detector: str, identity: bool) -> str:
+    from huggingface_hub.constants import is_offline_mode
+
     repositories = [*_REPOSITORIES[detector], *([_IDENTITY_REPOSITORY] if identity else [])]
     offline = ", and HF_HUB_OFFLINE, which is set, forbids to download them" if is_offline_mode() else ""
     return (

@@ -20,16 +20,17 @@ import torch
 from accelerate import PartialState
 
 from .._version import __version__
+from ..answers_m2fnet import NOT_GIVEN
 from ..dialogue_m2fnet import Dialogue, Utterance
+from ..face_arrays_m2fnet import APPEARANCE_WEIGHTS, GEOMETRY_SIZE
 from ..faces.appearance import HOG_SIZE, describe
 from ..faces.registry import load_face_backend
 from ..faces.types import FaceBackend
-from ..feature_extraction_m2fnet import APPEARANCE_WEIGHTS, GEOMETRY_SIZE
-from ..pipeline_m2fnet import NOT_GIVEN
 from ..processing_m2fnet import AUDIO_TENSORS
-from ..recordings.build_reader import NO_FACES, audio_pooling, build_reader, fingerprint
+from ..recordings.build_reader import NO_FACES, build_reader
 from ..recordings.cache import open_cache
 from ..recordings.reader import RecordingReader
+from ..recordings.sound_encoder import audio_pooling, fingerprint
 from ..utils.files import move_files, scratch_folder, sweep
 from ..utils.run_folders import locked
 from .index import FeatureIndex, KeysMet, is_spoilt, open_index, shard_names, write_index

@@ -3,11 +3,9 @@
 import shutil
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from huggingface_hub import ModelCard, hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-from yaml import YAMLError
+import yaml
 
 CARD = "README.md"
 LICENSE_FILES = ("LICENSE", "LICENSE.md", "LICENSE.txt")
@@ -30,21 +28,22 @@ def read_license(model: str) -> ModelLicense | None:
     Args:
         model: folder, or name on the Hub.
     """
-    card = _card(model)
-    if card is None:
+    path = _card(model)
+    data = None if path is None else _metadata(path)
+    if data is None:
         return None
-    license = card.data.get("license")
-    name = card.data.get("license_name") if license == "other" else None
-    datasets = card.data.get("datasets") or ()
+    license = data.get("license")
+    name = data.get("license_name") if license == "other" else None
+    datasets = data.get("datasets") or ()
     named = (datasets,) if isinstance(datasets, str) else tuple(map(str, datasets))
     return None if license is None else ModelLicense(str(name or license), named)
 
 
 def copy_license(model: str, folder: Path) -> None:
     """Copy the card of a model, and the text of its licence where it is a folder, to what was made of the model."""
-    card = _card(model)
-    if card is not None:
-        card.save(folder / CARD)
+    path = _card(model)
+    if path is not None:
+        shutil.copyfile(path, folder / CARD)
     copy_license_files(Path(model), folder)
 
 
@@ -55,18 +54,27 @@ def copy_license_files(run: Path, folder: Path) -> None:
             shutil.copyfile(path, folder / path.name)
 
 
-def _card(model: str) -> ModelCard | None:
+def _card(model: str) -> Path | None:
     path = Path(model) / CARD if Path(model).is_dir() else _download(model)
-    if path is None or not path.is_file():
-        return None
+    return path if path is not None and path.is_file() else None
+
+
+def _metadata(card: Path) -> dict[str, Any] | None:
+    """The YAML between two lines of dashes at the head of a card."""
     try:
-        return ModelCard(path.read_text(encoding="utf-8"), ignore_metadata_errors=True)
-    except (OSError, ValueError, YAMLError):
+        _, start, rest = card.read_text(encoding="utf-8").lstrip().partition("---\n")
+        block, end, _ = rest.partition("\n---")
+        found = yaml.safe_load(block) if start and end else None
+    except (OSError, ValueError, yaml.YAMLError):
         return None
+    return found if isinstance(found, dict) else None
 
 
 @cache
 def _download(repo_id: str) -> Path | None:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
     try:
         return Path(hf_hub_download(repo_id, CARD))
     except (OSError, ValueError, HfHubHTTPError, HFValidationError):

@@ -3,17 +3,19 @@
 import argparse
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..embedded_models import embedded, embedded_names
 from ..json_files_m2fnet import read_object
 from ..registration import DEFAULT_CHECKPOINT, TASK, is_exported
-from ..utils.console import say
+from ..utils.console import say, working
 
 if TYPE_CHECKING:
     from ..configuration_m2fnet import M2FNetConfig
     from ..pipeline_m2fnet import MultimodalEmotionPipeline
+    from ..saved_config import SavedConfig
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -68,32 +70,60 @@ def model_license(model: str | None) -> str | None:
 def load_pipeline(model: str | None, **options: Any) -> "MultimodalEmotionPipeline":
     """The pipeline of a folder, a Hub name, or an embedded model, without the library's chatter.
 
-    Says the licence of the weights where it is not that of the code.
+    That of an exported model, which makes the same predictions, loads neither torch nor transformers. Says the licence
+    of the weights where it is not that of the code.
 
     Raises:
         FileNotFoundError: for a folder that lacks a file of a checkpoint.
         OSError: where no model is found.
     """
-    from transformers import pipeline
-
-    build: Any = pipeline  # its overloads know the library's own tasks only
-
-    load_config(model)  # says what is wrong with it before the library says something else
-    pipe = _load(model, lambda name: build(TASK, model=name, **options))
+    folder = find_model(model)
+    with working(f"Loading {model_name(model)}"):
+        pipe: Any = _load_exported(folder, **options) if is_exported(folder) else _load_saved(model, **options)
     _say_license(model)
     return pipe
 
 
-def load_config(model: str | None) -> "M2FNetConfig":
-    """The configuration alone, which tells what a model reads before it is loaded.
+def load_config(model: str | None) -> "M2FNetConfig | SavedConfig":
+    """The configuration alone, which tells what a model reads before it is loaded; of a folder without torch.
 
     Raises:
         FileNotFoundError: for a folder that is not there.
+        ValueError: for one whose configuration cannot be read.
         OSError: where no model is found.
     """
+    folder = Path(find_model(model))
+    if folder.is_dir():
+        from ..saved_config import SavedConfig
+
+        if is_exported(folder):
+            return SavedConfig(folder)
+        _check_checkpoint(folder)
+        with suppress(ValueError):  # of which the library's own says more
+            return SavedConfig(folder)
+    return _load_library_config(model)
+
+
+def _load_library_config(model: str | None) -> "M2FNetConfig":
     from ..configuration_m2fnet import M2FNetConfig
 
     return _load(model, M2FNetConfig.from_pretrained)
+
+
+def _load_exported(folder: str, **options: Any) -> Any:
+    try:
+        from ..export.pipeline import load_exported
+    except ImportError as error:
+        raise ImportError(f"An exported model needs {error.name}: pip install 'm2fnet-hf[export]'") from None
+    return load_exported(folder, **options)
+
+
+def _load_saved(model: str | None, **options: Any) -> Any:
+    from transformers import pipeline
+
+    build: Any = pipeline  # its overloads know the library's own tasks only
+    _load_library_config(model)  # says what is wrong with it before the library says something else
+    return _load(model, lambda name: build(TASK, model=name, **options))
 
 
 def _load(model: str | None, load: Callable[[str], Any]) -> Any:

@@ -11,7 +11,7 @@ from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelet
 from huggingface_hub.errors import RemoteEntryNotFoundError
 
 from ..configuration_m2fnet import M2FNetConfig
-from ..feature_extraction_m2fnet import APPEARANCE_WEIGHTS
+from ..face_arrays_m2fnet import APPEARANCE_WEIGHTS
 from ..modeling_m2fnet import M2FNetForEmotionClassification
 from ..processing_m2fnet import M2FNetProcessor
 from ..utils.files import scratch_folder, write_json, write_text

@@ -13,7 +13,7 @@ from ..attention_m2fnet import M2FNetCache
 from ..dialogue_m2fnet import EmotionPrediction, Utterance
 from ..normalization_m2fnet import PastSpeakers
 from ..pipeline_m2fnet import MultimodalEmotionPipeline
-from ..recordings.build_reader import fingerprint
+from ..recordings.sound_encoder import fingerprint
 from ..utils.files import write_whole
 
 if TYPE_CHECKING:

@@ -1,25 +1,19 @@
 """The reader of recordings that fits a model: it reads what the model reads, and no more."""
 
-import json
 from collections.abc import Callable, Iterable
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import nn
 
-from ..configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
 from ..faces.registry import load_face_backend
 from ..faces.types import FaceBackend, Faces
-from ..processing_m2fnet import AUDIO_TENSORS
-from ..utils.hashes import hash_parts
 from .cache import Cache
-from .reader import SAMPLING_RATE, RecordingReader
+from .reader import RecordingReader
 
 if TYPE_CHECKING:
+    from ..configuration_m2fnet import M2FNetVisualConfig
     from ..feature_extraction_m2fnet import AppearanceFeatureExtractor
     from ..modeling_m2fnet import M2FNetForEmotionClassification
     from ..processing_m2fnet import M2FNetProcessor
@@ -65,10 +59,13 @@ def build_reader(
         progress=progress,
     )
     if reader.reads_audio and encode_sound:
-        reader.encode_audio = _AudioEncoder(model, processor)
-        base: Any = model.base_model
-        settings = [processor.feature_extractor.to_dict(), *audio_pooling(config, str(model.dtype))]
-        reader.settings["audio"] = fingerprint(base.audio_encoder, settings)
+        if hasattr(model, "sound_encoder"):  # an exported one, which brings what needs no torch
+            exported: Any = model
+            reader.encode_audio, reader.settings["audio"] = exported.sound_encoder(processor)
+        else:
+            from .sound_encoder import sound_encoder
+
+            reader.encode_audio, reader.settings["audio"] = sound_encoder(model, processor)
     if faces is not None and str(faces) != NO_FACES:
         reader.faces = load_face_backend(faces) if isinstance(faces, (str, Path)) else faces
     elif config.visual_config is not None and faces is None:
@@ -81,7 +78,7 @@ def build_reader(
     return reader
 
 
-def _choose_face_features(reader: RecordingReader, config: M2FNetVisualConfig, processor: "M2FNetProcessor") -> None:
+def _choose_face_features(reader: RecordingReader, config: "M2FNetVisualConfig", processor: "M2FNetProcessor") -> None:
     """Choose what of each face the model reads."""
     if reader.faces is None:
         reader.visual_unavailable_reason = "faces were not looked for"
@@ -105,28 +102,6 @@ def _choose_face_features(reader: RecordingReader, config: M2FNetVisualConfig, p
         reader.settings["appearance"] = processor.appearance_feature_extractor.fingerprint
 
 
-class _AudioEncoder:
-    """The model's sound encoder."""
-
-    def __init__(self, model: "M2FNetForEmotionClassification", processor: "M2FNetProcessor") -> None:
-        self.model = model
-        self.processor = processor
-
-    def __call__(self, sounds: list[np.ndarray]) -> np.ndarray:
-        """Sounds [S] at 16 kHz to features [N, D]."""
-        # On a CPU a batch saves no time, and takes memory for all of its sounds.
-        size = 1 if self.model.device.type == "cpu" else len(sounds)
-        return np.concatenate([self._encode(sounds[first : first + size]) for first in range(0, len(sounds), size)])
-
-    def _encode(self, sounds: list[np.ndarray]) -> np.ndarray:
-        utterances = [{"audio": sound, "sampling_rate": SAMPLING_RATE} for sound in sounds]
-        inputs = self.processor([utterances], modalities=["audio"]).to(self.model.device)
-        base: Any = self.model.base_model
-        with torch.inference_mode():
-            output = base.get_audio_features(**{name: inputs[name] for name in AUDIO_TENSORS if name in inputs})
-        return output.pooler_output[0].float().cpu().numpy()
-
-
 class _AppearanceDescriber:
     """The appearance features of faces, as the processor reduces them."""
 
@@ -137,19 +112,3 @@ class _AppearanceDescriber:
         from ..faces.appearance import describe
 
         return self.extractor.project(describe(image, faces, geometry=self.extractor.geometry))
-
-
-def audio_pooling(config: M2FNetConfig, dtype: str) -> list[Any]:
-    """All of a model, beside the encoder's weights, that changes its features of sound."""
-    # The plain mean as it was before there was another: what was kept of it stays valid.
-    return [config.num_blocks, dtype, *([] if config.audio_pooling == "mean" else [config.audio_pooling])]
-
-
-def fingerprint(module: nn.Module, settings: Any) -> str:
-    """A hash of weights and settings."""
-    weights = (
-        (name.encode(), tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-        for name, tensor in module.state_dict().items()
-    )
-    described = json.dumps(settings, sort_keys=True, default=str).encode()
-    return hash_parts(chain([described], chain.from_iterable(weights)))

@@ -8,8 +8,6 @@ from urllib.parse import urlsplit
 
 from ..data.transcripts import FORMATS, read_transcript
 from ..dialogue_m2fnet import Dialogue
-from ..media.clip import Clip
-from ..media.frame_rate import frame_rate
 from ..utils.hashes import hash_text
 from ..utils.paths import check_file
 from ..utils.text import shown
@@ -48,6 +46,10 @@ def open_source(
     if "utterances" in source:
         return Dialogue.from_any(source), recording
     if source.get("transcript") is not None:
+        # PyAV, which a transcript alone does without.
+        from ..media.clip import Clip
+        from ..media.frame_rate import frame_rate
+
         # Times may count milliseconds or frames, which the recording tells.
         clip, transcript = Clip(recording, audio_track), fetch(source["transcript"], cache)
         trusted = not _is_fetched(transcript, cache)

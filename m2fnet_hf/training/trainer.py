@@ -25,14 +25,16 @@ from transformers import (
 from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_utils import get_last_checkpoint
 
-from ..configuration_m2fnet import SPECTROGRAM_ENCODERS, M2FNetConfig, M2FNetVisualConfig
+from ..configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
 from ..data.labels import check_labels, label_id
 from ..dialogue_m2fnet import IGNORED, Dialogue
 from ..embedded_models import embedded, embedded_names
 from ..evaluation.metrics import HEADLINE, emotion_metrics
-from ..feature_extraction_m2fnet import GEOMETRY_SIZE, AppearanceFeatureExtractor, AUFeatureExtractor
+from ..face_arrays_m2fnet import GEOMETRY_SIZE
+from ..feature_extraction_m2fnet import AppearanceFeatureExtractor, AUFeatureExtractor
 from ..features.extract import check_features
 from ..modeling_m2fnet import M2FNetForEmotionClassification
+from ..names_m2fnet import SPECTROGRAM_ENCODERS
 from ..processing_m2fnet import M2FNetProcessor, check_causal
 from ..recordings.dataset import RecordedDialogues, with_recordings
 from ..spectrogram_m2fnet import default_extractor

@@ -4,7 +4,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,15 @@ def progress(items: Any, description: str = "", total: float | None = None) -> A
 
     console = Console(stderr=True)
     return track(items, escape(printable(description)), total, console=console, disable=not console.is_terminal)
+
+
+def working(description: str) -> AbstractContextManager[Any]:
+    """Shows on standard error, where that is a terminal, what is done meanwhile."""
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console
+
+    return Console(stderr=True).status(description)
 
 
 def show(table: "RenderableType") -> None:

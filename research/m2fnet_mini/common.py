@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 import m2fnet_hf
-from m2fnet_hf.configuration_m2fnet import MELD_EMOTIONS, PYFEAT_ACTION_UNITS
 from m2fnet_hf.data.acted import ActedClip, read_acted, speaker_folds
+from m2fnet_hf.names_m2fnet import MELD_EMOTIONS, PYFEAT_ACTION_UNITS
 
 if "M2FNET_DATA" not in os.environ:
     raise SystemExit(

@@ -16,9 +16,9 @@ import torch
 from safetensors.torch import save_file
 
 from m2fnet_hf import M2FNetForEmotionClassification, M2FNetProcessor
-from m2fnet_hf.configuration_m2fnet import MELD_EMOTIONS
 from m2fnet_hf.data.meld import load_meld_split
 from m2fnet_hf.dialogue_m2fnet import Dialogue
+from m2fnet_hf.names_m2fnet import MELD_EMOTIONS
 
 from .common import DATA, RUNS, TEACHER
 

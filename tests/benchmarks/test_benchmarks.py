@@ -9,7 +9,7 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks import measurements, padding, profiles, timing, workload
 
-SMALL = ("exactness", "padding", "text", "audio", "fusion", "window", "online", "reports")
+SMALL = ("exactness", "padding", "text", "audio", "fusion", "window", "online", "reports", "readers")
 
 
 @pytest.fixture(autouse=True)
@@ -106,3 +106,11 @@ def test_a_profile_is_of_the_whole_job() -> None:
     found = profiles.train(steps=1)
     assert sum(found.values()) == pytest.approx(1)
     assert all(0 < share < 1 for share in found.values()), found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "rows"), [("cold", 5), ("mini", 2)])
+def test_the_benchmarks_of_the_embedded_model_tell_their_figures(name: str, rows: int) -> None:
+    measured = import_module(f"benchmarks.{name}").measure(quick=True)["measurements"]
+    assert len(measured) == rows
+    assert all(measurement["value"] > 0 for measurement in measured.values())

@@ -7,9 +7,9 @@ pytest.importorskip("skimage")
 
 from skimage import data, transform
 
+from m2fnet_hf.face_arrays_m2fnet import GEOMETRY_SIZE
 from m2fnet_hf.faces.appearance import HOG_SIZE, describe
 from m2fnet_hf.faces.types import Faces
-from m2fnet_hf.feature_extraction_m2fnet import GEOMETRY_SIZE
 
 BOX = np.array([177.0, 66.0, 272.0, 161.0])
 

@@ -14,10 +14,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from m2fnet_hf.configuration_m2fnet import PYFEAT_ACTION_UNITS
 from m2fnet_hf.faces.pyfeat import PyFeatBackend
 from m2fnet_hf.faces.types import Faces
 from m2fnet_hf.media.clip import Frame
+from m2fnet_hf.names_m2fnet import PYFEAT_ACTION_UNITS
 
 pytestmark = pytest.mark.skipif(find_spec("feat") is None, reason="py-feat is not installed")
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from m2fnet_hf.configuration_m2fnet import MELD_EMOTIONS
 from m2fnet_hf.data.meld import read_meld
 from m2fnet_hf.media.clip import Clip
+from m2fnet_hf.names_m2fnet import MELD_EMOTIONS
 
 pytest.importorskip("skimage", reason="scikit-image, whose photograph it shows, is not installed")
 if shutil.which("espeak-ng") is None:

@@ -5,9 +5,6 @@ import warnings
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pysubs2 import SSAFile
-from pysubs2.exceptions import Pysubs2Error
-
 from ..times import Time, find_unit, read_time
 from .cues import Cue, draft_cues
 from .draft import Draft, Source, check_count, no_utterance, number, plain_speaker
@@ -113,6 +110,9 @@ def _drop_identifier(block: _Block, lines: list[str], place: int, is_vtt: bool, 
 
 def read_ass(source: Source) -> Draft:
     """ASS and SSA; the speaker is the actor of a line. Comments and drawings say nothing."""
+    from pysubs2 import SSAFile
+    from pysubs2.exceptions import Pysubs2Error
+
     # pysubs2 gives up at the first line that it cannot read.
     text, broken = _BROKEN_LINE.subn("", source.text)
     try:

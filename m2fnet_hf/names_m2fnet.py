@@ -1,0 +1,13 @@
+"""Names of emotions, Action Units and encoders, and what a temperature can be. A leaf, which loads nothing."""
+
+MELD_EMOTIONS = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
+PYFEAT_ACTION_UNITS = tuple(
+    f"AU{number:02d}" for number in (1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15, 17, 20, 23, 24, 25, 26, 28, 43)
+)
+# Sound encoders that read mel spectrograms; all others read samples.
+SPECTROGRAM_ENCODERS = ("whisper", "audio-spectrogram-transformer", "wav2vec2-bert")
+
+# Beyond them probabilities are 0 and 1, or all alike, and single precision overflows.
+TEMPERATURE_RANGE = (0.01, 100.0)
+
+__all__ = ["MELD_EMOTIONS", "PYFEAT_ACTION_UNITS", "SPECTROGRAM_ENCODERS", "TEMPERATURE_RANGE"]

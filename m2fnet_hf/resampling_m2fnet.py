@@ -1,0 +1,33 @@
+"""Sound at the sampling rate that a model reads."""
+
+import numpy as np
+
+# 25 ms at 16 kHz, one frame of Wav2Vec2: shorter sound is padded to it.
+SHORTEST_SOUND = 400
+
+
+def at_rate(sound: np.ndarray, rate: int | None, target: int) -> np.ndarray:
+    """Sound [S] at `rate` Hz to float32 at `target` Hz; without a rate it is taken for that.
+
+    Raises:
+        ValueError: for another rate, without PyAV.
+    """
+    sound = np.asarray(sound, dtype=np.float32)
+    return sound if rate is None or rate == target else _resample(sound, int(rate), target)
+
+
+def _resample(sound: np.ndarray, rate: int, target: int) -> np.ndarray:
+    try:
+        import av
+    except ImportError:
+        raise ValueError(
+            f"The model reads sound at {target} Hz, found {rate} Hz; resample it, or `pip install av` to have it done."
+        ) from None
+    resampler = av.AudioResampler(format="flt", layout="mono", rate=target)
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound[None]), format="flt", layout="mono")
+    frame.sample_rate = rate
+    frames = [*resampler.resample(frame), *resampler.resample(None)]
+    return np.concatenate([frame.to_ndarray()[0] for frame in frames]).astype(np.float32)
+
+
+__all__ = ["SHORTEST_SOUND", "at_rate"]

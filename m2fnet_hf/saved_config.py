@@ -1,0 +1,78 @@
+"""The settings of a saved model, read without the library that wrote them: what it reads and what it says."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from .dialogue_m2fnet import MODALITIES
+from .json_files_m2fnet import read_object
+from .names_m2fnet import MELD_EMOTIONS, SPECTROGRAM_ENCODERS
+
+
+class SavedConfig:
+    """What [`M2FNetConfig`] says of a model, by the same names; without torch, and so at once.
+
+    Args:
+        folder: of the model.
+
+    Raises:
+        FileNotFoundError, ValueError: where its `config.json` is not there or not one.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        path = Path(folder) / "config.json"
+        self.name_or_path = str(folder)
+        values = read_settings(path)
+        try:
+            self._read(values)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise damaged(path) from error
+
+    def _read(self, values: dict[str, Any]) -> None:
+        labels = values.get("id2label") or dict(enumerate(MELD_EMOTIONS))
+        self.label_names = [labels[key] for key in sorted(labels, key=int)]
+        self.softmax_temperature = float(values.get("softmax_temperature", 1.0))
+        self.languages: list[str] | None = values.get("languages")
+        self.causal: bool = values.get("causal", False)
+        self.num_blocks: int = values.get("num_blocks", 1)
+        self.audio_pooling: str = values.get("audio_pooling", "mean")
+        self.text_config, self.audio_config, self.visual_config = (
+            None if values.get(f"{modality}_config") is None else SimpleNamespace(**values[f"{modality}_config"])
+            for modality in MODALITIES
+        )
+        self.modalities = tuple(
+            modality
+            for modality in MODALITIES
+            if getattr(self, f"{modality}_config") is not None or values.get(f"{modality}_feature_size") is not None
+        )
+
+    @property
+    def label_ids(self) -> dict[str, int]:
+        """Index of each emotion."""
+        return {name: index for index, name in enumerate(self.label_names)}
+
+    @property
+    def face_pooling(self) -> str | None:
+        """How faces are pooled, or `None` without a visual encoder."""
+        return None if self.visual_config is None else self.visual_config.face_pooling
+
+    @property
+    def reads_spectrograms(self) -> bool:
+        """Whether the sound encoder reads them, and not samples."""
+        return self.audio_config is not None and self.audio_config.model_type in SPECTROGRAM_ENCODERS
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The dictionary in a JSON file of a model.
+
+    Raises:
+        FileNotFoundError, ValueError: where there is none.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"A model must hold {path.name}, found none in {path.parent}; save it there again.")
+    return read_object(path)
+
+
+def damaged(path: Path) -> ValueError:
+    """The error for a file that holds something else."""
+    return ValueError(f"{path} must be the settings of a model in JSON, found something else; save the model again.")
