@@ -114,7 +114,8 @@ class Utterance:
             if not 0 <= value <= LATEST:
                 found = "more than any number of seconds" if value > sys.float_info.max else f"{value:.15g}"
                 raise ValueError(
-                    f"`{name}` of an utterance must be a time of at least 0 s and at most {LATEST:.0f} s, found {found}."
+                    f"`{name}` of an utterance must be a time of at least 0 s and at most {LATEST:.0f} s, found "
+                    f"{found}."
                 )
             object.__setattr__(self, name, float(value))
         if self.start is not None and self.end is not None and self.start > self.end:
