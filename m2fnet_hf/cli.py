@@ -9,8 +9,7 @@ from typing import NoReturn
 
 from ._version import __version__
 from .commands import app, evaluate, export, live, predict, push, train
-from .utils.console import say
-from .utils.files import out_of_space
+from .utils.console import say, sentence_of
 from .utils.stopping import Stopping
 from .utils.text import printable
 
@@ -40,14 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _fail("interrupted.", stopping.status)
             if options.debug:
                 raise
-            return _fail(_sentence(error), EXIT_FAILED)
+            return _fail(sentence_of(error), EXIT_FAILED)
     return 0
-
-
-def _sentence(error: Exception) -> str:
-    if out_of_space(error) and not (isinstance(error, OSError) and error.errno is None):
-        return "There must be room for what is written, found the disk full; make room and run again."
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _fail(message: str, status: int) -> int:

@@ -12,7 +12,8 @@ from .strict_config_m2fnet import LARGEST_SIZE, MOST_LAYERS, check_range, shown
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 # Of the library's configs: probabilities, and sizes where there are some.
 _SHARE = re.compile(r"dropout|layerdrop|_prob$")
-_SIZES = ("intermediate_size", "vocab_size", "num_mel_bins", "max_source_positions")
+_EPSILON = re.compile(r"(^|_)eps$")
+_SIZES = ("intermediate_size", "max_source_positions", "num_attention_heads", "num_mel_bins", "vocab_size")
 
 
 def check_labels(id2label: Mapping[Any, Any], label2id: Mapping[Any, Any] | None) -> None:
@@ -71,27 +72,26 @@ def check_encoder(name: str, config: PreTrainedConfig) -> None:
     Raises:
         ValueError: for a config without sizes, and for sizes that no encoder can have.
     """
-    for needed in ("hidden_size", "num_hidden_layers", "num_attention_heads"):
-        value = getattr(config, needed, None)
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise ValueError(
-                f"`{name}` must be the config of an encoder with a whole number as `{needed}`, found {shown(value)} in "
-                f"one of model type {config.model_type}."
-            )
+    width = getattr(config, "hidden_size", None)
+    if not isinstance(width, int) or isinstance(width, bool):
+        raise ValueError(
+            f"`{name}` must be the config of an encoder with a whole number as `hidden_size`, found {shown(width)} in "
+            f"one of model type {config.model_type}."
+        )
+    numbers = {field: value for field, value in _values(config).items() if isinstance(value, (int, float))}
     try:
-        check_range(config, 1, LARGEST_SIZE, "hidden_size", "num_attention_heads")
-        check_range(config, 0, MOST_LAYERS, "num_hidden_layers")
-        check_range(config, 1, LARGEST_SIZE, *(size for size in _SIZES if isinstance(getattr(config, size, None), int)))
-        numbers = [field for field, value in vars(config).items() if isinstance(value, (int, float))]
+        check_range(config, 1, LARGEST_SIZE, "hidden_size", *(field for field in _SIZES if field in numbers))
+        check_range(config, 0, MOST_LAYERS, *(field for field in ("num_hidden_layers",) if field in numbers))
         check_range(config, 0, 1, *(field for field in numbers if _SHARE.search(field)))
-        check_range(config, 1e-20, 1, *(field for field in numbers if field.endswith("eps")))
+        check_range(config, 1e-20, 1, *(field for field in numbers if _EPSILON.search(field)))
     except ValueError as error:
         raise ValueError(f"`{name}`: {error}") from None
-    if config.hidden_size % config.num_attention_heads:
-        raise ValueError(
-            f"`{name}`: `hidden_size` must be a multiple of `num_attention_heads` ({config.num_attention_heads}), "
-            f"found {config.hidden_size}."
-        )
+
+
+def _values(config: PreTrainedConfig) -> dict[str, Any]:
+    """The values of a config, also by the names that the library gives all configs."""
+    aliases = {alias: getattr(config, own, None) for alias, own in config.attribute_map.items()}
+    return {**vars(config), **aliases}
 
 
 def _number(key: Any) -> int | None:

@@ -460,7 +460,11 @@ def encode_faces(
 
 
 def modality_encoder(config: M2FNetConfig, modality: str) -> PreTrainedModel | None:
-    """The encoder of a modality with random weights, `None` where the model has none."""
+    """The encoder of a modality with random weights, `None` where the model has none.
+
+    Raises:
+        ValueError: for a config of which none can be built.
+    """
     if modality == "visual":
         return None if config.visual_config is None else M2FNetVisualEncoder(config.visual_config)
     encoder = getattr(config, f"{modality}_config")
@@ -469,9 +473,10 @@ def modality_encoder(config: M2FNetConfig, modality: str) -> PreTrainedModel | N
     try:
         return build_encoder(encoder, modality != "audio" or config.audio_final_norm)
     except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        found = " ".join(str(error).rstrip(".").split()) if isinstance(error, ValueError) else "none can be built of it"
         raise ValueError(
-            f"`{modality}_config` must describe an encoder of model type {encoder.model_type}, found values of which "
-            "none can be built; take the config of a pretrained one."
+            f"`{modality}_config` must describe an encoder of model type {encoder.model_type}: {found}; take that of a "
+            "pretrained one."
         ) from error
 
 

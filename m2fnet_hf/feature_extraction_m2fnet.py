@@ -29,6 +29,9 @@ class AUFeatureExtractor(ActionUnitArrays, FeatureExtractionMixin):
             same person (`face_ids`), as in the report: people differ at rest. Faces without an id are left as they are.
         openface_units: OpenFace's Action Units on py-feat's scale: by py-feat's name the column of OpenFace (`from`),
             `slope` and `intercept`. Units of py-feat without a line are unknown in OpenFace's files.
+
+    Raises:
+        ValueError: for a setting of a wrong type or out of its range.
     """
 
     model_input_names = ["action_units", "action_units_mask", "known_action_units", "face_areas"]
@@ -152,7 +155,11 @@ class AppearanceFeatureExtractor(AppearanceArrays, FeatureExtractionMixin):
             save_file(self._weights, Path(folder) / APPEARANCE_WEIGHTS)
 
     def load_weights(self, name_or_path: str | os.PathLike, **kwargs: Any) -> None:
-        """Read what [`save_weights`] wrote, from a folder or the Hub; nothing where it wrote nothing."""
+        """Read what [`save_weights`] wrote, from a folder or the Hub; nothing where it wrote nothing.
+
+        Raises:
+            ValueError: for a damaged file, or arrays of wrong shapes.
+        """
         where = {name: kwargs[name] for name in _HUB_ARGUMENTS & kwargs.keys()}
         # Offline the library cannot tell a file that is not there from one that was never fetched.
         lenient = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}

@@ -106,6 +106,9 @@ class M2FNetProcessor(ProcessorMixin, M2FNetHubMixin):
             fit is left out, the farthest utterances first.
         speaker_prefix: put the speaker before each utterance: `name` (`Joey: ...`), `index` (`Speaker 1: ...`, which
             does not leak identity), or `none`.
+
+    Raises:
+        ValueError: for a setting of a wrong type or out of its range.
     """
 
     valid_processor_kwargs = M2FNetProcessorKwargs  # type: ignore[assignment]

@@ -105,7 +105,11 @@ class ProcessorFiles:
 
 @contextmanager
 def naming(path: str | Path) -> Iterator[None]:
-    """Put a file in front of what is wrong with its values."""
+    """Put a file in front of what is wrong with its values.
+
+    Raises:
+        ValueError: in place of one of its body.
+    """
     try:
         yield
     except ValueError as error:

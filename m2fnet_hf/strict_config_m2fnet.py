@@ -62,7 +62,11 @@ logger = logging.get_logger(__name__)
 
 
 def strict_config(config_class: type[Config]) -> type[Config]:
-    """The library's strict form, where a dictionary becomes its sub-config and a wrong type is a `ValueError`."""
+    """The library's strict form, where a dictionary becomes its sub-config.
+
+    Raises:
+        ValueError: for a value of a wrong type, when it is set.
+    """
     config_class = strict(config_class)
     assign: Callable[..., None] = config_class.__setattr__
     kinds = {field.name: field.type for field in fields(config_class)}
@@ -139,7 +143,11 @@ def shown(value: Any) -> str:
 
 
 class KnownKeywordsConfig(PreTrainedConfig):
-    """A config that takes the keywords it knows only; of a saved config, unknown ones are left out with a warning."""
+    """A config that takes the keywords it knows only; of a saved config, unknown ones are left out with a warning.
+
+    Raises:
+        ValueError: for an unknown keyword.
+    """
 
     def __post_init__(self, **kwargs: Any) -> None:
         for name in _unknown(type(self), kwargs):

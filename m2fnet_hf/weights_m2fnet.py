@@ -82,11 +82,13 @@ def load_with_report(
         model, report = load(name, *args, **reporting, **kwargs)
     except Exception as error:
         damage = files.damage()
-        if damage is None and isinstance(error, ValueError) and "_from_pipeline" in kwargs:
-            damage = " ".join(str(error).split())  # such as a config of which no model can be built
-        if damage is None:
-            raise
-        raise WeightsError(damage) from error
+        if damage is not None:
+            raise WeightsError(damage) from error
+        if isinstance(error, ValueError):  # such as a config of which no model can be built
+            kind = WeightsError if "_from_pipeline" in kwargs else ValueError
+            said = " ".join(str(error).split())
+            raise kind(said if files.name in said else f"{files.name}: {said}") from error
+        raise
     return model, report, files.described
 
 

@@ -85,6 +85,25 @@ def test_a_field_of_the_config(path: tuple[str, ...]) -> None:
             json.dumps(config.to_dict(), allow_nan=False, default=str)
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"model_type": "bart", "d_model": 15, "encoder_attention_heads": 4}, "divisible"),
+        ({"model_type": "bert", "hidden_size": 16, "num_attention_heads": 3}, "multiple"),
+        ({"model_type": "bert", "hidden_size": 16, "num_attention_heads": 2, "hidden_act": "x"}, "none can be built"),
+    ],
+)
+def test_an_encoder_that_cannot_be_built(values: dict[str, Any], said: str) -> None:
+    config = M2FNetConfig(text_config=values, num_hidden_layers=1, num_fusion_layers=0)
+    with pytest.raises(ValueError, match=rf"`text_config` must describe an encoder of model type \w+: .*{said}"):
+        M2FNetForEmotionClassification(config)
+
+
+def test_encoders_whose_heads_are_of_another_kind() -> None:
+    for values in ({"model_type": "t5", "d_model": 512, "num_heads": 6}, {"model_type": "fnet"}):
+        assert M2FNetConfig(text_config=values).modalities == ("text",)
+
+
 LABELS: dict[str, dict[str, Any]] = {
     "gap": {"id2label": {"0": "a", "2": "b"}},
     "from one": {"id2label": {"1": "a", "2": "b"}},

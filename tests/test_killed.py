@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import random
+import resource
 import shutil
 import signal
 import sys
@@ -38,13 +39,20 @@ training: {num_train_epochs: 4, disable_tqdm: true, eval_strategy: epoch, save_s
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 
-def start(words: Sequence[object], errors: Path) -> multiprocessing.Process:
-    """A command in a process of its own; forked, because starting anew takes seconds."""
+def start(words: Sequence[object], errors: Path, room: int = resource.RLIM_INFINITY) -> multiprocessing.Process:
+    """A command in a process of its own; forked, because starting anew takes seconds.
+
+    Args:
+        words: of the command line.
+        errors: file for what it says.
+        room: bytes that a file may have.
+    """
 
     def command() -> None:
         for number in SIGNALS[1:]:  # that come before it has begun
             signal.signal(number, lambda number, _: os._exit(128 + number))
         sys.stdout = sys.stderr = errors.open("w", buffering=1)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
         os._exit(main([str(word) for word in words]))
 
     process = multiprocessing.get_context("fork").Process(target=command)
@@ -174,3 +182,28 @@ def test_push(models: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPat
     whole, killed = ({name: file.content for name, file in files.items()} for files in pushed)
     assert {name: value.replace(b"killed", b"whole") for name, value in killed.items()} == whole
     assert list((models / "tmp").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_sentence(models: Path, tiny_checkpoint: Path, recording: Path) -> None:
+    errors, output = models / "errors.txt", models / "output"
+    words = ["predict", recording, "--transcript", models / "talk.srt", "--model", tiny_checkpoint]
+    words += ["--faces", "none", "--no-cache", "--report", "all", "--annotate"]
+    ended([*words, "--output", models / "results"], errors)
+    data = [models / "run.yaml", "--data", models / "data"]
+    commands: dict[int, list[object]] = {
+        4_000: [*words, "--output", output],
+        3_000: ["annotate", models / "results" / f"{recording.stem}.json", "--output", output],
+        10_000: ["extract", *data, "--output", output],
+        20_000: ["train", *data, "--output", output],
+        20_001: ["push", tiny_checkpoint, "org/tiny", "--output", output],
+    }
+    for room, command in commands.items():
+        process = start(command, errors, room)
+        process.join()
+        assert process.exitcode == 1, command
+        assert errors.read_text().splitlines()[-1].startswith("m2fnet: "), command
+        assert "make room and run again." in errors.read_text(), command
+        assert "Traceback" not in errors.read_text(), command
+        assert not list(models.rglob("*.part")), command
+        shutil.rmtree(output, ignore_errors=True)

@@ -31,8 +31,9 @@ GIVEN = {
     "hub_m2fnet.py": {"save_pretrained"},
     "pipeline_m2fnet.py": {"save_pretrained"},
     "processing_m2fnet.py": {"save_pretrained"},
-    # Of visitors, for as long as the app runs.
-    "app/handlers.py": {"_new_folder"},
+    # Of visitors and of what they say, for as long as it is of use.
+    "app/handlers.py": {"new_folder"},
+    "online/listener.py": {"_utterance", "write_clip"},
     "commands/app.py": {"_app"},
 }
 

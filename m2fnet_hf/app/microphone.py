@@ -27,7 +27,15 @@ class Conversation:
         self.answers: dict[int, Any] = {}
 
     def add_sound(self, sampling_rate: int, samples: np.ndarray) -> Any:
-        """The timeline, where something was said."""
+        """The timeline, where something was said.
+
+        Args:
+            sampling_rate: in Hz.
+            samples: [S] or [S, C], 16-bit integers.
+
+        Raises:
+            ValueError: for a conversation that is too long.
+        """
         with self.handlers.turn:
             if self.listener.heard > LONGEST:
                 raise ValueError(f"A conversation must be no longer than {LONGEST // 60} minutes; start another one.")

@@ -28,7 +28,11 @@ class SeveralHandler:
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008  so Gradio finds it
     ) -> tuple[str, Any]:
-        """A table with a row for each conversation, and a zip file of all reports."""
+        """A table with a row for each conversation, and a zip file of all reports.
+
+        Raises:
+            ValueError: for too many files, two of one name, or none that can be read.
+        """
         files = [Path(path) for path in uploads or ()]
         if len(files) > MOST_FILES:
             raise ValueError(f"The page takes {MOST_FILES} files at a time, found {len(files)}; take fewer.")

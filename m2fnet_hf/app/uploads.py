@@ -27,6 +27,11 @@ class UploadsOnly(gr.Blocks):
     """A page whose handlers get files that were uploaded to it, and no other path or address."""
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any) -> Any:
+        """What the handler gets, of uploads alone.
+
+        Raises:
+            gr.Error: for another file, with one sentence.
+        """
         traverse(inputs, _check_uploaded, is_file_obj_with_meta)
         return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..hub.load import load_config, load_pipeline, model_name
-from ..utils.console import say, show, tell
+from ..utils.console import say, sentence_of, show, tell
 from .prediction import (
     Conversation,
     check_reports,
@@ -135,8 +135,7 @@ def _read(options: argparse.Namespace, pair: "Pair") -> Conversation:
 def _failed(options: argparse.Namespace, name: str, error: Exception) -> _Outcome:
     if options.debug:
         raise error
-    sentence = " ".join(str(error).split()) or type(error).__name__
-    say(f"{name}: {sentence}")
+    say(f"{name}: {sentence_of(error)}")
     return _Outcome("failed", failed=True)
 
 

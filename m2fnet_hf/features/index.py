@@ -52,13 +52,21 @@ class FeatureIndex(Mapping[str, dict[str, Any]]):
         return next(self._rows("SELECT count(*) FROM dialogues"))[0]
 
     def read_all(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """All keys and records, faster than `items`."""
+        """All keys and records, faster than `items`.
+
+        Raises:
+            ValueError: for a damaged index.
+        """
         for key, shard, record in self._rows("SELECT key, shard, record FROM dialogues ORDER BY key"):
             yield key, _record(shard, record)
 
     @property
     def again(self) -> list[str]:
-        """Keys of the dialogues that came again, in a later shard."""
+        """Keys of the dialogues that came again, in a later shard.
+
+        Raises:
+            ValueError: for a damaged index.
+        """
         return [key for (key,) in self._rows("SELECT key FROM again ORDER BY key")]
 
     @property
@@ -68,7 +76,11 @@ class FeatureIndex(Mapping[str, dict[str, Any]]):
 
     @property
     def shards(self) -> list[str]:
-        """Names of the shards that it was made from."""
+        """Names of the shards that it was made from.
+
+        Raises:
+            ValueError: for a damaged index.
+        """
         return [name for (name,) in self._rows("SELECT name FROM shards ORDER BY name")]
 
     def _rows(self, query: str, *values: str) -> Iterator[tuple]:

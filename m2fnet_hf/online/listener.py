@@ -110,7 +110,12 @@ class Listener:
 
 
 def write_clip(path: Path, samples: np.ndarray, pictures: Sequence[tuple[float, np.ndarray]]) -> None:
-    """A Matroska file of mono sound at 16 kHz, without loss, and pictures by their times in seconds."""
+    """A Matroska file of sound without loss, and of pictures.
+
+    Args:
+        samples: mono, float32 [S] at 16 kHz.
+        pictures: their times in seconds, and RGB, uint8 [height, width, 3].
+    """
     with av.open(str(path), "w", format="matroska") as container:
         sound = container.add_stream("pcm_s16le", rate=SAMPLING_RATE, layout="mono")
         video = container.add_stream("mjpeg", rate=25) if pictures else None

@@ -79,7 +79,7 @@ def fetch(source: str | Path, cache: Cache) -> Path:
                 "An address must look like https://host/file, found one without a host; check it."
             ) from None
         return Path(source)
-    if parts.scheme not in ("http", "https"):
+    if parts.scheme not in ("http", "https") or not parts.netloc:  # a file may be called `http:a.mp4`
         return Path(source)
     from .download import download
 

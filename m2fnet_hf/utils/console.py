@@ -1,5 +1,6 @@
 """What a command says, and where."""
 
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -7,7 +8,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .text import printable
+from .files import out_of_space
+from .text import printable, shown
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -62,6 +64,18 @@ def remarks() -> Iterator[list[str]]:
 def say(sentence: str) -> None:
     """A sentence on standard error, under the program's name."""
     print(f"m2fnet: {' '.join(printable(sentence).split())}", file=sys.stderr)
+
+
+def sentence_of(error: Exception) -> str:
+    """What an error says, also one of the system's, which names a number and no remedy."""
+    if out_of_space(error) and not (isinstance(error, OSError) and error.errno is None):
+        return "There must be room for what is written, found the disk full; make room and run again."
+    if isinstance(error, MemoryError):
+        return "There must be memory for what is read, found too little; give a shorter conversation."
+    if isinstance(error, OSError) and error.filename is not None:
+        found = f"{error.strerror} at {shown(os.fsdecode(error.filename))}"
+        return f"Files must be there to be read or written, found: {found}; check the path and who may use it."
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def tell(text: str) -> None:

@@ -70,7 +70,11 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextmanager
 def scratch_folder(beside: str | os.PathLike) -> Iterator[Path]:
-    """A temporary folder beside a path, for as long as the block lasts."""
+    """A temporary folder beside a path, for as long as the block lasts.
+
+    Raises:
+        OSError: where it cannot be made.
+    """
     with _part(Path(beside).absolute()) as part:
         part.mkdir()
         yield part
