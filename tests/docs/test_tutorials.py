@@ -117,7 +117,13 @@ def test_app(desk: Path) -> None:
     pytest.importorskip("gradio", reason="Gradio, which serves the app, is not installed")
     install, serve = joined(next(one.code for one in blocks(DOCS / "tutorials" / "app.md")))
     assert install.startswith("pip install")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "GRADIO_SERVER_PORT": "7869", "GRADIO_ANALYTICS_ENABLED": "0"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "GRADIO_SERVER_PORT": "7869",
+        "GRADIO_ANALYTICS_ENABLED": "0",
+        "PYTHONUNBUFFERED": "1",
+    }
     words = [sys.executable, "-m", *serve.replace("m2fnet", "m2fnet_hf").split()]
     with subprocess.Popen(words, cwd=desk, env=environment, stdout=subprocess.PIPE, text=True) as app:
         try:
