@@ -3,8 +3,8 @@
     python -m research.m2fnet_mini.real_recordings
 
 Each fold's held-out actors: the sound files with their own words, without and with OpenFace's Action Units; all clips
-of an actor as one conversation, and each as a recording of its own. Writes `real_recordings.json`: by actor, right answers
-by what was given, and clips.
+of an actor as one conversation, and each as a recording of its own. Writes `real_recordings.json`: by actor, clips and
+right answers by what was given.
 """
 
 import json
