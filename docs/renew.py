@@ -1,6 +1,6 @@
-"""Make again what the documentation shows: its pictures, and what README's example prints.
+"""Make again what the documentation shows: its pictures, what README's example prints, and README's table of speed.
 
-`python docs/renew.py`, after the default checkpoint or the timeline has changed.
+`python docs/renew.py`, after the default checkpoint, the timeline or a result of the benchmarks has changed.
 """
 
 import io
@@ -11,6 +11,7 @@ from pathlib import Path
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
+from speed import TABLE, speed_table
 
 from m2fnet_hf import MultimodalEmotionPipeline
 from m2fnet_hf.reports.result import build_result
@@ -133,6 +134,12 @@ def write_example() -> None:
     path.write_text(EXAMPLE.sub(lambda match: "".join((*match.groups()[:3], printed.getvalue(), match[5])), readme))
 
 
+def write_speed() -> None:
+    """README's table of speed."""
+    path = ROOT / "README.md"
+    path.write_text(TABLE.sub(lambda _: speed_table(), path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
 if __name__ == "__main__":
     pyplot.switch_backend("Agg")
     pyplot.rcParams.update({"svg.hashsalt": "m2fnet", "svg.fonttype": "none", "font.size": 10})
@@ -141,3 +148,4 @@ if __name__ == "__main__":
     draw_speaker_normalization()
     draw_timeline()
     write_example()
+    write_speed()

@@ -5,7 +5,8 @@ from typing import Any, Literal, get_args
 
 from transformers import AutoConfig, PreTrainedConfig
 
-from .config_checks_m2fnet import check_encoder, check_labels, check_languages, check_units
+from .config_checks_m2fnet import check_encoder
+from .label_checks_m2fnet import check_labels, check_languages, check_units
 from .names_m2fnet import MELD_EMOTIONS, PYFEAT_ACTION_UNITS, SPECTROGRAM_ENCODERS, TEMPERATURE_RANGE
 from .strict_config_m2fnet import LARGEST_SIZE, MOST_LAYERS, KnownKeywordsConfig, check_range, strict_config
 

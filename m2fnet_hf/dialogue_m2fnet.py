@@ -1,5 +1,7 @@
 """The data contract: every source becomes a `Dialogue`, and nothing after it knows where it came from."""
 
+import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +12,9 @@ import numpy as np
 MODALITIES = ("text", "audio", "visual")
 # Seconds; no recording lasts a thousand hours.
 LATEST = 3_600_000.0
+# Samples a second that recordings of speech have, and a sample that is none, whatever its scale.
+SAMPLING_RATES = (1_000, 1_000_000)
+LOUDEST = 1e6
 # The label, as a number, of an utterance without one.
 IGNORED = -100
 FEATURES = ("text_features", "audio_features", "visual_features")
@@ -32,7 +37,7 @@ class Utterance:
         speaker: name, unique within the dialogue.
         start, end: times in the recording, in seconds, `start <= end`, within a thousand hours.
         audio: mono sound [S], floating point.
-        sampling_rate: of the sound, in Hz; needed with it.
+        sampling_rate: of the sound, in Hz, from 1000 to 1000000; needed with it.
         video: path of the clip that shows the utterance and nothing else.
         action_units: Action Units [F, P, A] of F frames and P faces, NaN where there is no face.
         appearance: appearance features of the same faces [F, P, E], NaN where there is no face.
@@ -88,6 +93,9 @@ class Utterance:
         for name in FEATURES:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, _array(getattr(self, name), name, "[D]", 1))
+        if not isinstance(self.missing, Mapping):
+            raise TypeError(f"`missing` of an utterance must be a dictionary, found {type(self.missing).__name__}.")
+        _check_path(self.video, "`video` of an utterance")
         # A row of a table has every modality's reason, with None where nothing is missing.
         object.__setattr__(self, "missing", {name: why for name, why in self.missing.items() if why is not None})
         modalities = ("text", "audio", "video", "action_units", "appearance", *FEATURES)
@@ -104,9 +112,10 @@ class Utterance:
             if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
                 raise TypeError(f"`{name}` of an utterance must be seconds, found {type(value).__name__}.")
             if not 0 <= value <= LATEST:
+                found = "more than any number of seconds" if value > sys.float_info.max else f"{value:.15g}"
                 raise ValueError(
                     f"`{name}` of an utterance must be a time of at least 0 s and at most {LATEST:.0f} s, found "
-                    f"{value:.15g}."
+                    f"{found}."
                 )
             object.__setattr__(self, name, float(value))
         if self.start is not None and self.end is not None and self.start > self.end:
@@ -122,10 +131,18 @@ class Utterance:
         audio = _array(self.audio, "audio", "[S]", 1)
         if self.sampling_rate is None:
             raise ValueError("Sound needs its `sampling_rate` in Hz, found None.")
-        if not isinstance(self.sampling_rate, (int, np.integer)) or self.sampling_rate < 1:
-            raise ValueError(f"`sampling_rate` must be a positive whole number of Hz, found {self.sampling_rate!r}.")
+        lowest, highest = SAMPLING_RATES
+        if not isinstance(self.sampling_rate, (int, np.integer)) or not lowest <= self.sampling_rate <= highest:
+            raise ValueError(
+                f"`sampling_rate` must be a whole number of Hz from {lowest} to {highest}, found "
+                f"{self.sampling_rate!r:.40}."
+            )
         if not np.isfinite(audio).all():
             raise ValueError("`audio` of an utterance must be finite, found NaN or infinite samples.")
+        if audio.size and np.abs(audio).max() > LOUDEST:
+            raise ValueError(
+                f"`audio` of an utterance must hold samples from -1 to 1, found {np.abs(audio).max():g}; scale them."
+            )
         object.__setattr__(self, "audio", audio if audio.size else None)
 
     def _check_faces(self) -> None:
@@ -181,6 +198,7 @@ class Dialogue:
     def __post_init__(self) -> None:
         if isinstance(self.utterances, (str, bytes, Mapping)) or not isinstance(self.utterances, Sequence):
             raise TypeError(f"A dialogue must be a sequence of utterances, found {type(self.utterances).__name__}.")
+        _check_path(self.recording, "`recording` of a dialogue")
         if not self.utterances:
             raise ValueError("A dialogue needs one utterance at least, found none.")
         object.__setattr__(self, "utterances", tuple(_utterance(self.utterances)))
@@ -291,8 +309,18 @@ def _utterance(sources: Sequence[Any]) -> Iterator[Utterance]:
             raise type(error)(f"Utterance {number}: {error}") from None
 
 
+def _check_path(value: Any, name: str) -> None:
+    if value is not None and not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"{name} must be the path of a file, found {type(value).__name__}.")
+
+
 def _array(value: Any, name: str, shape: str, dimensions: int, floating: bool = True) -> np.ndarray:
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(
+            f"`{name}` of an utterance must have the shape {shape}, found lists of different lengths."
+        ) from None
     if array.ndim != dimensions:
         raise ValueError(f"`{name}` of an utterance must have the shape {shape}, found {list(array.shape)}.")
     if floating and not np.issubdtype(array.dtype, np.floating):

@@ -54,6 +54,7 @@ class FaceArrays:
 
     @property
     def size(self) -> int:
+        """Values of a face."""
         raise NotImplementedError
 
     def padded(
@@ -63,7 +64,11 @@ class FaceArrays:
         face_areas: Sequence[np.ndarray | None] | None,
         face_ids: Sequence[np.ndarray | None] | None,
     ) -> dict[str, np.ndarray]:
-        """`name` [U, F, P, D], its mask, and the areas where any is known."""
+        """`name` [U, F, P, D], its mask, and the areas where any is known.
+
+        Raises:
+            ValueError: for an array of another shape.
+        """
         count = len(arrays)
         areas = list(face_areas) if face_areas is not None else [None] * count
         ids: list[np.ndarray | None] = list(face_ids) if face_ids is not None else [None] * count

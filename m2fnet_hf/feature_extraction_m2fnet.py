@@ -87,6 +87,9 @@ class AppearanceFeatureExtractor(AppearanceArrays, FeatureExtractionMixin):
         geometry: append the landmarks' geometry, standardised, to the components; it ends each description.
         max_faces: faces kept per frame, the largest first where their areas are known, else the first.
         person_normalization: subtract each person's median, as [`AUFeatureExtractor`] does.
+
+    Raises:
+        ValueError: for a setting of a wrong type or out of its range.
     """
 
     model_input_names = ["appearance", "appearance_mask", "face_areas"]

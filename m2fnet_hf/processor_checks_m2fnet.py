@@ -12,8 +12,9 @@ from transformers.utils import cached_file, logging
 
 from .context_m2fnet import ContextSettings
 from .json_files_m2fnet import read_object
+from .label_checks_m2fnet import shown
 from .spectrogram_m2fnet import reads_spectrograms
-from .strict_config_m2fnet import LARGEST_SIZE, check_finite, check_range, check_type, shown
+from .strict_config_m2fnet import LARGEST_SIZE, check_finite, check_range, check_type
 
 PROCESSOR_CONFIG, TOKENIZER_CONFIG, TOKENIZER = "processor_config.json", "tokenizer_config.json", "tokenizer.json"
 _ADDED_ON_SAVING = ("processor_class", "auto_map")

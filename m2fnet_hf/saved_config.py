@@ -6,6 +6,7 @@ from typing import Any
 
 from .dialogue_m2fnet import MODALITIES
 from .json_files_m2fnet import read_object
+from .label_checks_m2fnet import check_labels
 from .names_m2fnet import MELD_EMOTIONS, SPECTROGRAM_ENCODERS
 
 
@@ -23,6 +24,7 @@ class SavedConfig:
         path = Path(folder) / "config.json"
         self.name_or_path = str(folder)
         values = read_settings(path)
+        _check_names(path, values)
         try:
             self._read(values)
         except (AttributeError, TypeError, ValueError) as error:
@@ -60,6 +62,14 @@ class SavedConfig:
     def reads_spectrograms(self) -> bool:
         """Whether the sound encoder reads them, and not samples."""
         return self.audio_config is not None and self.audio_config.model_type in SPECTROGRAM_ENCODERS
+
+
+def _check_names(path: Path, values: dict[str, Any]) -> None:
+    try:
+        if isinstance(values.get("id2label"), dict):
+            check_labels(values["id2label"], None)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def read_settings(path: Path) -> dict[str, Any]:

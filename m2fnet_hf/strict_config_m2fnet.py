@@ -15,6 +15,8 @@ from huggingface_hub.errors import StrictDataclassError, StrictDataclassFieldVal
 from transformers import CONFIG_MAPPING, PreTrainedConfig
 from transformers.utils import logging
 
+from .label_checks_m2fnet import shown
+
 # Above them a config is a mistake or an attack: building the model would fill the memory first.
 MOST_LAYERS = 1_000
 LARGEST_SIZE = 1_000_000
@@ -134,12 +136,6 @@ def in_words(kind: Any) -> str:
     kinds = [one for one in get_args(kind) if not (one is int and float in get_args(kind))]
     words = map(in_words, kinds) if kinds else [_IN_WORDS.get(kind) or f"a {getattr(kind, '__name__', kind)}"]
     return " or ".join(dict.fromkeys(words))
-
-
-def shown(value: Any) -> str:
-    """A value as messages show it, however long it is."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 class KnownKeywordsConfig(PreTrainedConfig):

@@ -53,7 +53,14 @@ def test_it_cannot_be_changed() -> None:
         ({"audio": np.zeros((2, 5)), "sampling_rate": 16_000}, ValueError, r"shape \[S\], found \[2, 5\]"),
         ({"audio": np.zeros(5, dtype=int), "sampling_rate": 16_000}, TypeError, "floating point, found int64"),
         ({"audio": np.array([np.nan]), "sampling_rate": 16_000}, ValueError, "finite"),
-        ({"audio": np.zeros(5), "sampling_rate": -1}, ValueError, "positive whole number of Hz"),
+        ({"audio": np.zeros(5), "sampling_rate": -1}, ValueError, "whole number of Hz from 1000 to 1000000"),
+        ({"audio": np.zeros(5), "sampling_rate": 10**9}, ValueError, "whole number of Hz from 1000 to 1000000"),
+        ({"audio": np.full(5, 1e30), "sampling_rate": 16_000}, ValueError, "samples from -1 to 1, found 1e"),
+        ({"text": "a", "end": 1e308}, ValueError, r"at most 3600000 s, found 1e\+308"),
+        ({"text": "a", "end": 10**400}, ValueError, "found more than any number of seconds"),
+        ({"text": "a", "missing": 5}, TypeError, "`missing` of an utterance must be a dictionary, found int"),
+        ({"video": 5}, TypeError, "`video` of an utterance must be the path of a file, found int"),
+        ({"action_units": [[[1.0], [2.0, 3.0]]]}, ValueError, r"shape \[F, P, A\], found lists of different lengths"),
         ({"action_units": np.zeros((2, 3))}, ValueError, r"shape \[F, P, A\]"),
         (
             {"action_units": np.zeros((2, 3, 4)), "face_areas": np.zeros((2, 2))},
@@ -122,3 +129,8 @@ def test_the_contract_stands_on_the_ground() -> None:
         for alias in node.names
     }
     assert {name.partition(".")[0] for name in names} - sys.stdlib_module_names == {"numpy"}
+
+
+def test_half_a_character_is_marked() -> None:
+    utterance = Utterance(text="a\ud800b \ud83d\ude00", speaker="\udcff")
+    assert (utterance.text, utterance.speaker) == ("a\ufffdb \U0001f600", "\ufffd")

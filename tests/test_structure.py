@@ -20,7 +20,7 @@ LONGEST = 500  # lines
 RANKS = (
     (
         *("_version", "utils", "hub_m2fnet", "json_files_m2fnet", "weight_files_m2fnet", "embedded_models"),
-        "names_m2fnet",
+        *("names_m2fnet", "label_checks_m2fnet"),
     ),
     ("configuration_m2fnet", "strict_config_m2fnet", "config_checks_m2fnet"),
     ("dialogue_m2fnet", "losses"),

@@ -38,7 +38,7 @@ def test_it_is_imported_without_torch(module: str) -> None:
         (["predict", "{folder}/none.srt"], 1, "must be a file, found none"),
         (["predict", "{folder}/empty.srt"], 1, "holds no utterance"),
         (["live", "{folder}/empty.srt"], 1, "holds no utterance"),
-        (["annotate", "{folder}/none.json"], 1, "must be the JSON file"),
+        (["annotate", "{folder}/none.json"], 1, "must be a file, found none"),
         (["evaluate", "--meld", "{folder}"], 1, "test_sent_emo.csv"),
         (["calibrate", "--model", "{folder}", "--data", "{folder}"], 1, "{folder}"),
         (["extract", "meld-mini", "--meld", "{folder}"], 1, "sent_emo.csv"),
@@ -64,3 +64,18 @@ def test_help_and_refused_files_come_without_torch(tmp_path: Path, command: list
     ran = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
     assert (ran.returncode, ran.stdout.splitlines()[-1:]) == (status, ["[]"]), ran.stderr
     assert said.format(folder=tmp_path) in ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("command", [["--help"], ["predict", "--help"], ["train", "--help"]])
+def test_help_loads_next_to_nothing(command: list[str]) -> None:
+    code = """if True:
+        import sys
+        from m2fnet_hf.cli import main
+        try:
+            main(sys.argv[1:])
+        finally:
+            heavy = {"asyncio", "av", "huggingface_hub", "numpy", "rich", "torch", "transformers"}
+            print(sorted(heavy & {*sys.modules}))
+    """
+    ran = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True)
+    assert ran.stdout.splitlines()[-1:] == ["[]"], ran.stderr

@@ -66,7 +66,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         from ..evaluation.predictions import predict_utterances, tee_predictions
     except ImportError as error:
         raise ImportError(f"Evaluation needs {error.name}: {TRAIN_EXTRA}") from None
-    check_outputs(options, _outputs(options), _inputs(options))
+    check_outputs(options, _outputs(options), [options.faces, options.data])
     with remarks():
         pipe = load_pipeline(options.model, batch_size=8, **faces_of(options))
         records = predict_utterances(pipe, dialogues, progress)
@@ -101,10 +101,6 @@ def _outputs(options: argparse.Namespace) -> dict[Path, str]:
     return {path: kind for path, kind in outputs.items() if path is not None}
 
 
-def _inputs(options: argparse.Namespace) -> list[object]:
-    return [options.faces, options.meld, options.iemocap, options.acted, options.data, options.features]
-
-
 def _dialogues(options: argparse.Namespace) -> "Sequence[Dialogue]":
     """Those of one split or, such as those of a corpus that no split was trained on, of all."""
     if options.split != "all":
@@ -122,7 +118,7 @@ def _calibrate(options: argparse.Namespace) -> None:
     except ImportError as error:
         raise ImportError(f"Calibration needs {error.name}: {TRAIN_EXTRA}") from None
     if options.output is not None:
-        check_outputs(options, {options.output: "metrics"}, _inputs(options))
+        check_outputs(options, {options.output: "metrics"}, [options.faces, options.data])
     with remarks():
         results = calibrate(load_pipeline(str(options.model), batch_size=8, **faces_of(options)), dialogues, progress)
     set_temperature(options.model, results["temperature"])

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..dialogue_m2fnet import LATEST
 from ..hub.load import add_model, load_config, load_pipeline
 from ..media.frame_rate import check_frame_rate
 from ..utils.console import remarks, say, show, tell
@@ -155,6 +154,8 @@ def _read_result(path: Path) -> dict[str, Any]:
 
 
 def _is_prediction(one: Any) -> bool:
+    from ..dialogue_m2fnet import LATEST
+
     number = (int, float)
     times = [one["start"], one["end"], one["score"]]
     words = [one["speaker"], one["text"], one["label"]]

@@ -167,9 +167,11 @@ def report_kinds(options: argparse.Namespace) -> list[str] | Literal["all"]:
 
 
 def check_reports(options: argparse.Namespace, kinds: list[str] | Literal["all"]) -> None:
-    """Whether all packages that they need are installed, before the work."""
+    """Whether their folder can be one and all packages that they need are installed, before the work."""
     from ..reports.writers import check_packages
 
+    if options.output.exists() and not options.output.is_dir():
+        options.parser.error(f"--output must be a folder, found a file at {options.output}")
     check_packages(kinds)
     if options.annotate:
         from ..reports import annotate  # noqa: F401  it says what it lacks

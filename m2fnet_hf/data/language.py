@@ -1,8 +1,9 @@
 """In which language something is said, where that is another than a model was trained on."""
 
+import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -46,6 +47,15 @@ _SCRIPTS = {
     "THAI": "th",
     "TIBETAN": "dz",
 }
+# Words that English can hardly be said without, and that other languages which are written in Latin have not.
+_ENGLISH = re.compile(
+    "i|you|she|it|they|my|your|his|our|their|him|them|us|mine|this|that|these|those|there|here|the|and|if"
+    "|because|but|than|then|now|what|who|why|when|where|how|which|are|were|been|be|did|does|would|could|should"
+    "|can|from|with|about|just|know|think|like|really|never|ever|get|got|go|going|well|please|thank|thanks"
+    "|very|too|only|again|something|nothing|anything|everything|someone|anyone|everyone|i'm|i've|i'll|i'd"
+    "|you're|you've|you'll|he's|she's|it's|we're|we've|we'll|they're|that's|there's|what's|who's|let's|don't"
+    "|didn't|doesn't|can't|won't|isn't|wasn't"
+)
 _NAMES = {
     **{"ar": "Arabic", "bg": "Bulgarian", "bn": "Bengali", "ca": "Catalan", "cs": "Czech", "da": "Danish"},
     **{"de": "German", "el": "Greek", "en": "English", "es": "Spanish", "et": "Estonian", "eu": "Basque"},
@@ -110,6 +120,8 @@ def _in_latin(texts: dict[int, str], known: set[str]) -> dict[int, str]:
     letters = {position: sum(map(str.isalpha, text)) for position, text in texts.items()}
     if sum(letters.values()) < _LONG:
         return {}
+    if "en" in known and all(map(_is_plain_english, ["\n".join(texts.values()), *_long(texts)])):
+        return {}
     ranked = dict(_ranked("\n".join(texts.values())[:_ENOUGH]))
     best = next(iter(ranked))
     certain = {position: _ranked(text)[0] for position, text in texts.items() if letters[position] >= _LONG}
@@ -119,6 +131,17 @@ def _in_latin(texts: dict[int, str], known: set[str]) -> dict[int, str]:
     if not is_whole or best == "zxx":  # no language at all
         return found
     return {position: _name(best) for position in texts if letters[position] and position not in certain} | found
+
+
+def _long(texts: dict[int, str]) -> Iterator[str]:
+    return (text for text in texts.values() if sum(map(str.isalpha, text)) >= _LONG)
+
+
+def _is_plain_english(text: str) -> bool:
+    """Whether enough of its words say so; then the detector, which takes a second to load, need not."""
+    words = re.findall(r"[^\W\d_]+(?:'[a-z]+)?", text.lower().replace("\u2019", "'"))
+    found = sum(_ENGLISH.fullmatch(word) is not None for word in words)
+    return found >= 2 and found > 0.3 * len(words)
 
 
 def _script(text: str) -> str | None:

@@ -27,7 +27,7 @@ def encoder_name(modality: str) -> str:
 
 
 class Session:
-    """One graph.
+    """One graph, called with the name of an output and inputs of any shape.
 
     Args:
         folder: with the graph.
@@ -236,7 +236,7 @@ def pooled(states: np.ndarray, num_blocks: int, with_deviation: bool = False) ->
 
 
 def padded(rows: Sequence[np.ndarray]) -> np.ndarray:
-    """Arrays of one number of dimensions to one array, with zeros at the end of each."""
+    """N arrays [L, ...] of one number of dimensions to one [N, longest, ...], with zeros at the end of each."""
     shape = [max(sizes) for sizes in zip(*(row.shape for row in rows), strict=True)]
     batch = np.zeros((len(rows), *shape), dtype=rows[0].dtype)
     for place, row in zip(batch, rows, strict=True):

@@ -63,7 +63,7 @@ class ExportedProcessor:
         return self.context.rows(texts, [utterance.speaker for utterance in dialogue], dialogue.speaker_ids)
 
     def sound(self, utterance: Utterance) -> np.ndarray | None:
-        """What the sound encoder reads of an utterance, `None` where it has no sound."""
+        """What the sound encoder reads of an utterance, [S] or [S, bands], `None` where it has no sound."""
         if utterance.audio is None or self._read_sound is None:
             return None
         rate = self.sound_settings["sampling_rate"]
@@ -100,7 +100,11 @@ class ExportedProcessor:
 
 
 class Tokenize:
-    """A saved tokenizer, called as the library's."""
+    """A saved tokenizer, called as the library's.
+
+    Raises:
+        FileNotFoundError: without its file.
+    """
 
     def __init__(self, path: Path) -> None:
         from tokenizers import Tokenizer

@@ -60,7 +60,7 @@ def prepare_run(run: Path, folder: Path, repo_id: str, license: str | None = Non
 
 
 def _check_run(run: Path) -> None:
-    for path in run.iterdir():
+    for path in run.glob("*"):
         if path.is_symlink() and not path.resolve().is_relative_to(run.resolve()):
             raise ValueError(f"{path} must lie in the run, found a link to {path.resolve()}; copy or remove it.")
     for pattern in (CONFIG, "model*.safetensors", PROCESSOR_CONFIG):

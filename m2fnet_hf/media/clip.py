@@ -42,6 +42,8 @@ _MISSING = 0.5
 _MISSING_SHARE = 0.25
 # A file of fewer bytes a second than the poorest telephone sends lasts as long as its packets say, not as its header.
 _SPARSE = 500
+# A picture is on screen at most for this time, in seconds.
+_LONGEST_PICTURE = 600.0
 # Seconds of a recording that are read: a day.
 LONGEST = 86_400.0
 # Formats whose duration is estimated from the file's size or found at its end.
@@ -379,10 +381,12 @@ class _FrameReader:
         return None if frame.dts is None or self._delay is None else frame.dts - self._delay
 
     def _show_until(self, time: float) -> Iterator[Frame]:
-        image = None
+        image, gone = None, self._since + _LONGEST_PICTURE
         while self._shown is not None and self._times and self._times[0] < time - _ROUNDING:
-            image = self._image(self._shown) if image is None else image
-            yield Frame(self._times.popleft(), image)
+            asked = self._times.popleft()
+            if asked < gone:
+                image = self._image(self._shown) if image is None else image
+                yield Frame(asked, image)
 
     def _image(self, frame: VideoFrame) -> np.ndarray:
         scale = min(1.0, (self._longest_side or math.inf) / max(frame.width, frame.height))

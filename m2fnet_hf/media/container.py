@@ -11,6 +11,8 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from ..dialogue_m2fnet import SAMPLING_RATES
+
 # Tags may be in any encoding; from PyAV 19 on none of them is refused.
 _ANY_TAGS: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "surrogateescape"}
 # What people record with and send. FFmpeg knows hundreds more, among them playlists, scripts and addresses that make it
@@ -23,8 +25,6 @@ FORMATS = (
 _LIMITS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}
 # Pixels of a picture: four times those of 8K.
 MOST_PIXELS = 1 << 27
-# Samples a second of recordings of speech.
-_SAMPLING_RATES = range(1_000, 1_000_000)
 # FFmpeg up to 8.0 counts what decoders drop from the front of Matroska's sound, up to this long before 0.
 _PRIMING = 0.5
 # What is piped to WAV cannot announce its length: programs write 0, or about as much as fits in 31 or 32 bits.
@@ -69,7 +69,8 @@ def is_playable(stream: Any) -> bool:
     if not stream.codec_context or stream.disposition & Disposition.attached_pic:
         return False
     if stream.type == "audio":
-        return stream.sample_rate in _SAMPLING_RATES
+        lowest, highest = SAMPLING_RATES
+        return lowest <= stream.sample_rate <= highest
     return stream.width * stream.height <= MOST_PIXELS
 
 

@@ -2,10 +2,6 @@
 
 from pathlib import Path
 
-import av
-
-from .container import open_container
-
 HIGHEST = 120.0
 
 
@@ -24,6 +20,10 @@ def check_frame_rate(rate: float) -> None:
 
 def frame_rate(recording: str | Path) -> float | None:
     """Frames a second on average, `None` where there is no video to be read."""
+    import av
+
+    from .container import open_container
+
     try:
         with open_container(Path(recording)) as container:
             rates = [stream.average_rate or stream.guessed_rate for stream in container.streams.video]

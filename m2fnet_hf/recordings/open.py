@@ -1,5 +1,6 @@
 """What a user points at, to a dialogue and its recording."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -69,8 +70,13 @@ def fetch(source: str | Path, cache: Cache) -> Path:
 
     Raises:
         OSError: where a URL cannot be fetched.
-        ValueError: for a URL without a host.
+        TypeError: for what is neither.
+        ValueError: for a URL without a host, or of another kind than http.
     """
+    if not isinstance(source, (str, os.PathLike)):
+        raise TypeError(
+            f"A recording or transcript must be a path or an address, found {type(source).__name__}; give its name."
+        )
     try:
         parts = urlsplit(str(source))
     except ValueError:  # a bracket that is not closed
@@ -80,6 +86,10 @@ def fetch(source: str | Path, cache: Cache) -> Path:
             ) from None
         return Path(source)
     if parts.scheme not in ("http", "https") or not parts.netloc:  # a file may be called `http:a.mp4`
+        if "://" in str(source) and not Path(source).exists():
+            raise ValueError(
+                f"An address must begin with http:// or https://, found {shown(source)}; fetch it yourself."
+            )
         return Path(source)
     from .download import download
 

@@ -62,12 +62,12 @@ def ablate(
         that does not read text.
 
     Raises:
-        ValueError: for a setting that is not `section.key`, or modalities that the run does not have.
+        ValueError: for a setting that is not `section.key`, modalities that the run does not have, or a folder of
+            another run or of other data.
     """
     output = Path(output)
     splits = {"train": train, "dev": dev, "test": test}
     data = data_hash(splits.values())
-    claim(output, "run.json", {**asdict(run), "data": data})
     planned: dict[str, RunConfig] = {}
 
     def plan(row: Mapping[str, Any]) -> list[str]:
@@ -83,6 +83,7 @@ def ablate(
         name: [{"overrides": dict(row), "runs": plan(row), "control": plan_control(row)} for row in rows]
         for name, rows in grid.items()
     }
+    claim(output, "run.json", {**asdict(run), "data": data})
     runs: Iterable[Any] = planned.items()
     if progress is not None:
         runs = progress(runs, description="Runs", total=len(planned))

@@ -7,7 +7,8 @@ from typing import Any, get_args
 
 from transformers import PreTrainedConfig
 
-from ..strict_config_m2fnet import check_type, shown
+from ..label_checks_m2fnet import shown
+from ..strict_config_m2fnet import check_type
 
 PROCESSOR_SETTINGS: dict[str, Any] = {
     "tokenizer": Any,  # a name, or in Python the tokenizer itself

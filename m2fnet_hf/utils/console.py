@@ -74,7 +74,7 @@ def sentence_of(error: Exception) -> str:
         return "There must be memory for what is read, found too little; give a shorter conversation."
     if isinstance(error, OSError) and error.filename is not None:
         found = f"{error.strerror} at {shown(os.fsdecode(error.filename))}"
-        return f"Files must be there to be read or written, found: {found}; check the path and who may use it."
+        return f"A file or folder must be one that can be used, found: {found}; check the path and its permissions."
     return " ".join(str(error).split()) or type(error).__name__
 
 

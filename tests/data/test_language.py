@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from m2fnet_hf.data.language import describe_foreign, foreign_utterances
+from m2fnet_hf.data.language import _detector, describe_foreign, foreign_utterances
 
 ENGLISH = [
     "You came! I am so happy.",
@@ -79,3 +79,9 @@ def test_meld_is_english(meld_root: Path) -> None:
     assert [texts for texts in dialogues.values() if foreign_utterances(texts, ["en"])] == []
     alone = [text for texts in dialogues.values() for text in texts if foreign_utterances([text], ["en"])]
     assert alone == []
+
+
+def test_plain_english_does_without_the_detector() -> None:
+    _detector.cache_clear()
+    assert foreign_utterances(["You came! I am so happy.", "Okay.", "I nearly missed the train."], ["en"]) == {}
+    assert _detector.cache_info().currsize == 0

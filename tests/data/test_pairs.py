@@ -78,7 +78,7 @@ def test_more_speakers_than_actors_share_them() -> None:
 
 
 def test_what_cannot_be_paired_says_why() -> None:
-    odd = Dialogue([{"text": "a", "label": "fear", "audio": np.ones(4), "sampling_rate": 8}, {"text": "b"}])
+    odd = Dialogue([{"text": "a", "label": "fear", "audio": np.ones(4), "sampling_rate": 8_000}, {"text": "b"}])
     (paired,) = pair_dialogues([odd], SPEECH)
     assert [u.audio for u in paired] == [None, None]
     reasons = [u.missing["audio"].partition(" ")[2] for u in paired]

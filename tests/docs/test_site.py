@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -109,6 +110,13 @@ def test_relative_links_lead_to_files(page: Path) -> None:
     places = [os.path.normpath(page.parent / target) for target in targets]
     absent = [place for place in places if not os.path.exists(place)]
     assert [place for place in absent if not BUILT.fullmatch(os.path.relpath(place, ROOT))] == []
+
+
+def test_the_readmes_table_of_speed_is_that_of_the_results() -> None:
+    speed = runpy.run_path(str(ROOT / "docs" / "speed.py"))
+    shown = speed["TABLE"].search((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert shown[0] == speed["speed_table"](), "python docs/renew.py writes it again"
+    assert shown[0].count("\n") > 2
 
 
 def test_the_readme_fits_three_screens() -> None:

@@ -104,17 +104,26 @@ def no_utterance(source: Source, why: str | None = None) -> ValueError:
     )
 
 
+def check_count(source: Source, count: int) -> None:
+    """Refuse more utterances than a conversation has, before the work.
+
+    Raises:
+        ValueError: above 100,000.
+    """
+    if count > MOST_UTTERANCES:
+        raise ValueError(
+            f"{source.name} must hold one conversation of at most {MOST_UTTERANCES} utterances, found {count}; divide "
+            "it."
+        )
+
+
 def finish(source: Source, draft: Draft) -> tuple[Dialogue, list[str]]:
     """The dialogue, and all that is to be said about it.
 
     Raises:
         ValueError: where nothing is left, or too much for a conversation.
     """
-    if len(draft.said) > MOST_UTTERANCES:
-        raise ValueError(
-            f"{source.name} must hold one conversation of at most {MOST_UTTERANCES} utterances, found "
-            f"{len(draft.said)}; divide it."
-        )
+    check_count(source, len(draft.said))
     utterances: list[Utterance] = []
     unread, before = list(draft.unread), 0
     said = sorted(draft.said, key=lambda one: one.start or 0.0) if draft.is_timed else draft.said

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..columns import Column, find_columns, plain_name
 from ..times import Time, find_unit, read_time
-from .draft import Draft, Said, Source, name_unused, no_utterance, speaker_name
+from .draft import Draft, Said, Source, check_count, name_unused, no_utterance, speaker_name
 from .tables import with_speakers
 from .vocabulary import BOOKKEEPING
 
@@ -62,6 +62,7 @@ def read_json(source: Source) -> Draft:
         )
     if not segments:
         raise no_utterance(source)
+    check_count(source, len(segments))
     draft = _draft(source, segments)
     if isinstance(content, dict) and place == ("utterances",) and isinstance(content.get("id"), (str, int)):
         draft.id = content["id"]

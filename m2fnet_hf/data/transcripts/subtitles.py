@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..times import Time, find_unit, read_time
 from .cues import Cue, draft_cues
-from .draft import Draft, Source, no_utterance, number, plain_speaker
+from .draft import Draft, Source, check_count, no_utterance, number, plain_speaker
 
 _TIME = r"-?(?:\d+:)?\d{1,2}:\d\d(?:[.,:;]\d+)?"
 TIMING = re.compile(rf"^[ \t]*({_TIME})[ \t]*(?:-->|,(?=\d+:\d\d:\d\d))[ \t]*({_TIME})(?=[ \t]|$)", re.MULTILINE)
@@ -36,6 +36,7 @@ def read_srt(source: Source) -> Draft:
     """
     is_vtt = source.text.lstrip().startswith("WEBVTT")
     blocks = list(_blocks(source.text, is_vtt))
+    check_count(source, len(blocks))
     pairs = [block.times for block in blocks if block.times]
     unit = find_unit(pairs, [0] * len(pairs), duration=source.duration, frame_rate=source.frame_rate)
     cues, unread = [], []

@@ -6,7 +6,7 @@ from ..delimited import DELIMITERS, Row, Sheet, from_words, read_sheet
 from ..meld import COLUMNS as MELD_COLUMNS
 from ..meld import read_meld_csv
 from ..times import Time, find_unit, is_empty, read_time
-from .draft import Draft, Said, Source, name_unused, speaker_name
+from .draft import Draft, Said, Source, check_count, name_unused, speaker_name
 from .speakers import split_turns
 
 COLUMNS = ("text", "speaker", "start", "end", "label", "id")
@@ -43,6 +43,7 @@ def read_table(source: Source) -> Draft:
             f"{source.name} must have the column text (and may have {', '.join(COLUMNS[1:])}) or MELD's columns, found "
             f"{found:.120}; rename its columns."
         )
+    check_count(source, len(sheet.rows))
     _check_one_dialogue(source, sheet)
     is_own = set(sheet.names) >= OWN_COLUMNS
     if is_own:
