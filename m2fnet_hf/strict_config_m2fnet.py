@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from huggingface_hub.dataclasses import strict, type_validator
 from huggingface_hub.errors import StrictDataclassError, StrictDataclassFieldValidationError
-from transformers import CONFIG_MAPPING, PreTrainedConfig
+from transformers import PreTrainedConfig
 from transformers.utils import logging
 
 from .label_checks_m2fnet import shown
@@ -91,6 +91,9 @@ def strict_config(config_class: type[Config]) -> type[Config]:
 def _sub_config(name: str, values: dict[str, Any], config_class: Any) -> PreTrainedConfig:
     model_type = values.get("model_type")
     if not issubclass(config_class, PreTrainedConfig):
+        # Not above: when the library's table is loaded, our configs are put into it, and they need this file.
+        from transformers import CONFIG_MAPPING
+
         if not isinstance(model_type, str) or model_type not in CONFIG_MAPPING:
             raise ValueError(
                 f"`{name}` must name a model type of transformers in its `model_type`, found {shown(model_type)}; "

@@ -133,7 +133,7 @@ def recordings(results: dict[str, Any]) -> str:
     real = results["real_recordings"]
     for kind, given in (("text+sound", "sound and own words"), ("text+sound+faces", "all, with own words")):
         together, alone = (f"{real[f'{kind}, {way}']:.2f}" for way in ("together", "alone"))
-        rows.append([f"{given}: files through the pipeline, seed 0", together, "", alone])
+        rows.append([f"{given}: files through the pipeline, {real['actors']} actors", together, "", alone])
     return grid(["RAVDESS, accuracy", "60 clips of an actor together", "without fold 3", "each clip by itself"], rows)
 
 

@@ -3,13 +3,12 @@
     python -m research.m2fnet_mini.real_recordings
 
 Each fold's held-out actors: the sound files with their own words, without and with OpenFace's Action Units; all clips
-of an actor as one conversation, and each as a recording of its own. Writes `real_recordings.json`: right answers and
-clips, by what was given.
+of an actor as one conversation, and each as a recording of its own. Writes `real_recordings.json`: by actor, clips and
+right answers by what was given.
 """
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 
@@ -27,35 +26,32 @@ def main() -> None:
     torch.set_num_threads(1)
     found: dict[str, dict[str, int]] = json.loads(OUTPUT.read_text()) if OUTPUT.is_file() else {}
     for fold in range(FOLDS):
-        if str(fold) not in found:
-            found[str(fold)] = measure(fold)
-            OUTPUT.write_text(json.dumps(found, indent=1))
-            print(fold, found[str(fold)], flush=True)
+        tables = Tables(fold_speakers(fold))
+        model = assemble(M2FNetMini.load(RUNS / "runs" / f"fold-{fold}-s0")).half().float()
+        pipe = MultimodalEmotionPipeline(model, processor=build_processor(tables.lines), device="cpu")
+        for actor in sorted(name for name in fold_speakers(fold) if name.startswith("ravdess")):
+            if actor not in found:
+                found[actor] = measure(pipe, actor, tables)
+                OUTPUT.write_text(json.dumps(found, indent=1))
+                print(actor, found[actor], flush=True)
 
 
-def measure(fold: int) -> dict[str, Any]:
-    """Right answers by what was given, and how many clips there are."""
-    folder = RUNS / "runs" / f"fold-{fold}-s0"
-    tables = Tables(fold_speakers(fold))
-    model = assemble(M2FNetMini.load(folder)).half().float()
-    pipe = MultimodalEmotionPipeline(model, processor=build_processor(tables.lines), device="cpu")
-    counts: dict[str, int] = {"clips": 0}
-    for with_faces in (False, True):
-        given = "text+sound+faces" if with_faces else "text+sound"
-        for actor in sorted(fold_speakers(fold)):
-            said = list(utterances(actor, tables, with_faces))
-            counts["clips"] += 0 if with_faces else len(said)
-            for how, talks in (("together", [Dialogue(said)]), ("alone", [Dialogue([one]) for one in said])):
-                answers = [answer for talk in talks for answer in pipe(talk, faces="none", cache=False)]
-                right = sum(answer["label"] == one.label for answer, one in zip(answers, said, strict=True))
-                counts[f"{given}, {how}"] = counts.get(f"{given}, {how}", 0) + right
-    return counts
+def measure(pipe: MultimodalEmotionPipeline, actor: str, tables: Tables) -> dict[str, int]:
+    """An actor's clips, and how many are answered right by what was given."""
+    counts = {}
+    for given, with_faces in (("text+sound", False), ("text+sound+faces", True)):
+        said = list(utterances(actor, tables, with_faces))
+        for how, talks in (("together", [Dialogue(said)]), ("alone", [Dialogue([one]) for one in said])):
+            answers = [answer for talk in talks for answer in pipe(talk, faces="none", cache=False)]
+            right = sum(answer["label"] == one.label for answer, one in zip(answers, said, strict=True))
+            counts[f"{given}, {how}"] = right
+    return {"clips": len(said), **counts}
 
 
 def utterances(actor: str, tables: Tables, with_faces: bool) -> Iterator[Utterance]:
     """An actor's clips of RAVDESS, each with its file."""
     for number, clip in enumerate(acted_clips()):
-        if clip.speaker == actor and clip.corpus == "ravdess":
+        if clip.speaker == actor:
             units = tables.faces[number].numpy().reshape(1, 1, -1) if with_faces else None
             yield Utterance(text=clip.text, speaker=actor, label=clip.emotion, video=str(clip.path), action_units=units)
 
