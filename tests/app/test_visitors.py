@@ -158,7 +158,7 @@ def test_twenty_visitors_at_once_are_each_answered(address: str, tmp_path: Path)
 def test_an_exported_model_answers_too(serve: Callable[..., str], tmp_path: Path) -> None:
     model = M2FNetForEmotionClassification(tiny.config(audio=None, visual=False)).eval()
     export_onnx(model, tiny.processor(), tmp_path / "exported")
-    answer = Visitor(serve(str(tmp_path / "exported"), "none", tmp_path / "results")).predict(words("Ann"))
+    answer = Visitor(serve(str(tmp_path / "exported"), "none", tmp_path)).predict(words("Ann"))
     assert answer.problem == ""
     assert [row[2] for row in answer.rows] == ["Ann", "Ben"]
 
