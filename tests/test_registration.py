@@ -17,6 +17,7 @@ FIRST = [
     "from transformers import BertModel",
     "from transformers import Trainer",
     "from transformers import pipeline",
+    "from m2fnet_hf import AUFeatureExtractor",
     "import m2fnet_hf.configuration_m2fnet",
     "import m2fnet_hf.modeling_m2fnet",
     "import m2fnet_hf.processing_m2fnet",

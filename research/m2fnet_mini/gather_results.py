@@ -3,8 +3,7 @@
     m2fnet evaluate --meld data/meld --split test --model m2fnet-mini --output meld-test.json
     python -m research.m2fnet_mini.gather_results meld-test.json
 
-Again whenever there are more runs: what is not there is left out. Reads the files of `choices.py`,
-`real_recordings.py`, `calibration.py` and `speed.py`, too.
+Again whenever there are more runs: what is not there is left out. Reads `calibration.py`'s and `speed.py`'s files, too.
 """
 
 import argparse
@@ -24,7 +23,6 @@ from m2fnet_hf.utils.files import write_json
 from .ablations import CHANGES, FOLDS_LEFT_OUT, WITHOUT_VERSIONS
 from .calibration import pooled_error
 from .card_tables import fill, tables
-from .choices import OUTPUT as CHOICES
 from .common import MELD_EMOTIONS, RUNS
 from .summary import FOLD_RUNS, SEEDS, results, summarise
 from .train import STRANGERS
@@ -80,8 +78,6 @@ def gather(meld_test: dict[str, Any], checkpoint: Path) -> dict[str, Any]:
                 for name, corpora in baselines["strangers"].items()
             },
         },
-        "real_recordings": real_recordings(),
-        "choices": json.loads(CHOICES.read_text()),
         "speed": read("speed.json"),
         "published": PUBLISHED,
         "runs": sorted(path.parent.name for path in (RUNS / "runs").glob("*-s[0-9]/results-test.json")),
@@ -95,15 +91,6 @@ def gather(meld_test: dict[str, Any], checkpoint: Path) -> dict[str, Any]:
 
 def read(name: str) -> Any:
     return json.loads((RUNS / name).read_text())
-
-
-def real_recordings() -> dict[str, float]:
-    """Right answers of the pipeline on RAVDESS's files by what was given, per cent, all actors together."""
-    actors = list(read("real_recordings.json").values())
-    total = sum(actor["clips"] for actor in actors)
-    given = [name for name in actors[0] if name != "clips"]
-    shares = {name: round(100 * sum(one[name] for one in actors) / total, 2) for name in given}
-    return {"actors": len(actors), **shares}
 
 
 def spread(values: list[float]) -> dict[str, Any]:
