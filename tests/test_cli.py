@@ -153,7 +153,7 @@ def test_the_app_needs_its_extra(capsys: pytest.CaptureFixture[str], monkeypatch
     monkeypatch.setitem(sys.modules, "gradio", None)
     for name in [name for name in sys.modules if name.startswith("m2fnet_hf.app")]:
         monkeypatch.delitem(sys.modules, name)
-    assert "pip install 'm2fnet-hf[demo,reports]'" in failure(capsys, "app")
+    assert "pip install 'm2fnet-hf[demo,live,reports]'" in failure(capsys, "app")
 
 
 def test_train_then_evaluate(capsys: pytest.CaptureFixture[str], meld: Path, tmp_path: Path) -> None:

@@ -155,8 +155,9 @@ class Handlers:
     ) -> tuple[Any, dict[str, Any]]:
         """The predictions, and the result that all reports take."""
         dialogue, problems = self.with_recording(utterances, recording, track, progress)
+        looks = isinstance(self.pipe, MultimodalEmotionPipeline)  # an exported model gives no attentions
         answers: Any = self.pipe(
-            list(dialogue), return_attentions=True, return_modalities=True, on_problem=problems.append
+            list(dialogue), return_attentions=looks, return_modalities=True, on_problem=problems.append
         )
         warn(problems)
         return answers, build_result(answers, self.pipe.model.config, self.model, source, problems, self.license)

@@ -17,10 +17,13 @@ import pytest
 
 gradio_client = pytest.importorskip("gradio_client", reason="gradio is not installed")
 
+import tiny  # noqa: E402
 from app_server import app_server  # noqa: E402
 
+from m2fnet_hf import M2FNetForEmotionClassification  # noqa: E402
 from m2fnet_hf.app.handlers import KEPT  # noqa: E402
 from m2fnet_hf.app.serve import load  # noqa: E402
+from m2fnet_hf.export.onnx import export_onnx  # noqa: E402
 
 SAMPLE = Path(__file__).parents[2] / "examples" / "sample_dialogue"
 FIELDS = ["start", "end", "speaker", "text"]
@@ -150,6 +153,14 @@ def test_twenty_visitors_at_once_are_each_answered(address: str, tmp_path: Path)
     named = Visitor(address).predict((), transcript=written(tmp_path / "named.json", inside))
     assert named.problem == ""
     assert "had none" in named.modalities, "the video that the transcript names was not opened"
+
+
+def test_an_exported_model_answers_too(serve: Callable[..., str], tmp_path: Path) -> None:
+    model = M2FNetForEmotionClassification(tiny.config(audio=None, visual=False)).eval()
+    export_onnx(model, tiny.processor(), tmp_path / "exported")
+    answer = Visitor(serve(str(tmp_path / "exported"), "none", tmp_path)).predict(words("Ann"))
+    assert answer.problem == ""
+    assert [row[2] for row in answer.rows] == ["Ann", "Ben"]
 
 
 def test_a_file_that_is_there_is_not_served(address: str) -> None:

@@ -73,7 +73,7 @@ def run(page: Path, desk: Path, language: str | None = None) -> str:
     parts = [one.code if one.language == "sh" else python % one.code for one in blocks(page) if one.language != "text"]
     path = f"{desk / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    script = "set -e\n" + "".join(parts) + "\nkill $(jobs -p) 2> /dev/null || true\n"
+    script = "set -e\ntrap 'kill $(jobs -p) 2> /dev/null || true' EXIT\n" + "".join(parts)  # a service runs until then
     ran = subprocess.run(["bash", "-c", script], cwd=desk, env=environment, capture_output=True, text=True, timeout=500)
     assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
     return ran.stdout
