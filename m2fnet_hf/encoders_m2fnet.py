@@ -73,16 +73,16 @@ def load_encoder(
     options = {**_without_pooler(config), **kwargs}
     model, report, where = load_with_report(AutoModel.from_pretrained, name_or_path, config=config, **options)
     encoder: Any = model.get_encoder() if config.is_encoder_decoder else model
+    if not final_norm:  # first, since a file of such an encoder lacks it
+        remove_final_norm(encoder)
     check_report(_report_of(encoder, model, report), where)
     check_values(encoder, where)
     if Path(name_or_path).is_dir():
         encoder.config.name_or_path = ""  # a path of this machine would travel with every saved model
     if encoder.config.model_type in ANY_LENGTH:
-        weights = encoder.state_dict()
-        encoder = ANY_LENGTH[encoder.config.model_type](encoder.config).to(encoder.dtype)
+        weights, dtype = encoder.state_dict(), encoder.dtype
+        encoder = build_encoder(encoder.config, final_norm).to(dtype)
         encoder.load_state_dict(weights)
-    if not final_norm:
-        remove_final_norm(encoder)
     return encoder
 
 

@@ -271,8 +271,8 @@ def test_without_it_a_model_is_as_it_was() -> None:
             "`speaker_normalization` must be a list, each of it one of audio, visual",
         ),
         ({"audio": None}, r"must name modalities that the model reads \(text, visual\), found audio"),
-        ({"speaker_strength": 0}, "`speaker_strength` must be a number of utterances above 0, found 0"),
-        ({"dialogue_strength": float("inf")}, "`dialogue_strength` must be a number of utterances above 0"),
+        ({"speaker_strength": 0}, "`speaker_strength` must be a number from 1e-06 to 1000000.0, found 0"),
+        ({"dialogue_strength": float("inf")}, "`dialogue_strength` must be a number from 1e-06 to 1000000.0, found inf"),
     ],
 )
 def test_what_a_config_refuses(values: dict, message: str) -> None:

@@ -91,7 +91,7 @@ def test_sound_that_cannot_be_resampled_is_named(tmp_path: Path) -> None:
         file.writeframes(one_of(1, 0).tobytes())
     clip = Clip(path)
     assert clip.sound(0.0, 1.0) is None
-    assert "is damaged" in clip.problems[0]
+    assert "of no size and rate that recordings have" in clip.problems[0]
 
 
 @pytest.mark.parametrize(("riff", "size"), [(0, 0), (0xFFFFFFFF, 0xFFFFFFFF), (0x7FFFFFFF, 0x7FFFFFFF - 36)])
