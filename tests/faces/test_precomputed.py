@@ -298,7 +298,7 @@ def test_a_file_that_a_spreadsheet_saved(tmp_path: Path, encoding: str) -> None:
         ({"boxes": np.full((3, 4), 90.0)}, "found boxes up to 90 without; add the array `size`"),
         ({"names": ["AU01"]}, r"`names` of the shape \[2\], found \[1\]"),
         ({"times": [0, np.nan, 1]}, "found a row without"),
-        ({"names": np.array(["AU01", None])}, "plain arrays, found"),
+        ({"names": np.array(["AU01", None])}, "npz file of plain arrays"),
     ],
 )
 def test_other_arrays_are_refused(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:

@@ -303,6 +303,7 @@ def test_an_interrupted_writer_writes_what_an_undisturbed_one_writes(
     write(tmp_path / "whole", [featured(number) for number in range(4)])
 
     def interrupted() -> None:
+        claim(tmp_path, {"audio": {"size": 3}})
         with FeatureWriter(tmp_path / "train") as writer:
             for number in range(3):
                 writer.add(featured(number))

@@ -520,19 +520,22 @@ def test_wrong_usage_is_status_2(capsys: pytest.CaptureFixture[str], arguments: 
 
 
 def test_annotate_says_what_is_wrong_with_its_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    one = {"start": 0, "end": 1, "speaker": None, "text": "Hi.", "label": "joy", "score": 0.9, "scores": {"joy": 0.9}}
+    whole = {"labels": ["joy"], "utterances": [one]}
     for content, message in (
-        (None, "No such file"),
+        (None, "must be a file, found none"),
         ("{", "JSON file that"),
-        ('{"utterances": []}', "'labels'"),
-        ('{"labels": ["joy"], "utterances": [{"text": "Hi."}]}', "without one of start"),
-        ('{"labels": ["joy"], "utterances": [], "recording": null}', "name it with --recording"),
-        ('{"labels": ["joy"], "utterances": [], "recording": "gone.mp4"}', "gone.mp4"),
-        ('{"labels": ["joy"], "utterances": [], "video": null}', "name it with --recording"),
-        ('{"labels": ["joy"], "utterances": [], "video": "gone.mp4"}', "gone.mp4"),  # as it was called before
+        ({"utterances": []}, "one that lacks something"),
+        ({**whole, "utterances": [{"text": "Hi."}]}, "one that lacks something"),
+        ({**whole, "utterances": []}, "one that lacks something"),
+        ({**whole, "recording": None}, "name it with --recording"),
+        ({**whole, "recording": "gone.mp4"}, "gone.mp4"),
+        ({**whole, "video": None}, "name it with --recording"),
+        ({**whole, "video": "gone.mp4"}, "gone.mp4"),  # as it was called before
     ):
         path = tmp_path / ("nowhere.json" if content is None else "talk.json")
         if content is not None:
-            path.write_text(content)
+            path.write_text(content if isinstance(content, str) else json.dumps(content))
         assert main(["annotate", str(path)]) == 1
         error = capsys.readouterr().err
         assert message in error
