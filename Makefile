@@ -30,7 +30,7 @@ slow: $(VENV)/dev programs whisper
 
 # The site, in build/site; a warning is an error. The variable silences the theme's advertisement of its successor.
 docs: $(VENV)/dev
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

@@ -104,7 +104,7 @@ def _documented(module: griffe.Module) -> Iterator[griffe.Module]:
 
 
 def _module_page(module: griffe.Module) -> str:
-    if not module.is_package:
+    if not module.is_init_module:
         return f"::: {module.path}\n    options: {{heading_level: 1}}\n"
     inner = (f"::: {one.path}" for one in _documented(module))
     return "\n\n".join([f"# {module.path}\n\n{_first_line(module)}", *inner]) + "\n"

@@ -15,7 +15,8 @@ class References(griffe.Extension):
     def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
         """Rewrite every docstring of the package."""
         named = list(_public(pkg))
-        paths = {one.name: one.path for one in named} | {one.path: one.path for one in named}
+        paths = {".".join(one.path.split(".")[-parts:]): one.path for parts in (1, 2) for one in named}
+        paths |= {one.path: one.path for one in named}
         for one in named:
             if one.docstring is not None:
                 one.docstring.value = NAME.sub(lambda match: _link(match[1], paths), one.docstring.value)

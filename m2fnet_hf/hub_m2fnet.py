@@ -31,7 +31,7 @@ class M2FNetHubMixin(PushToHubMixin):
     def save_pretrained(
         self, save_directory: str | os.PathLike, *args: Any, push_to_hub: bool = False, **kwargs: Any
     ) -> Any:
-        """See the library. With `push_to_hub` what was saved is uploaded by [`push_to_hub`]."""
+        """See the library. With `push_to_hub` what was saved is uploaded by `push_to_hub`."""
         upload = upload_settings(save_directory, kwargs) if push_to_hub else {}
         saved = super().save_pretrained(save_directory, *args, **kwargs)
         if push_to_hub:
@@ -40,7 +40,7 @@ class M2FNetHubMixin(PushToHubMixin):
 
 
 def upload_settings(save_directory: str | os.PathLike, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Takes what is for [`M2FNetHubMixin.push_to_hub`] out of the arguments of `save_pretrained`."""
+    """Takes what is for `M2FNetHubMixin.push_to_hub` out of the arguments of `save_pretrained`."""
     upload = {name: kwargs.pop(name) for name in _UPLOAD & kwargs.keys()}
     return {"repo_id": os.path.basename(os.path.abspath(save_directory)), **upload}
 

@@ -74,7 +74,7 @@ class Column(NamedTuple):
     """What a column is taken for.
 
     Args:
-        role: a key of [`ALIASES`].
+        role: a key of `ALIASES`.
         unit: seconds in each of its times; 0 where they are frames, `None` where its name does not say.
     """
 

@@ -35,7 +35,7 @@ def open_container(path: Path) -> InputContainer:
     """A file for reading, by any of the PyAV releases that the package allows; it opens no other file.
 
     Raises:
-        av.FFmpegError: where FFmpeg finds no recording in it, of one of [`FORMATS`].
+        av.FFmpegError: where FFmpeg finds no recording in it, of one of `FORMATS`.
     """
     # Absolute, since FFmpeg takes what comes before a colon for a protocol.
     return av.open(str(path.absolute()), container_options=_LIMITS, **_ANY_TAGS)

@@ -28,7 +28,7 @@ def is_table(text: str) -> bool:
 
 
 def read_table(source: Source) -> Draft:
-    """A table of utterances: `text` and what else there is of [`COLUMNS`], under the names of many tools.
+    """A table of utterances: `text` and what else there is of `COLUMNS`, under the names of many tools.
 
     Raises:
         ValueError: without a column of texts, or for a cell that is not what its column says.
