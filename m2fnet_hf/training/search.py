@@ -38,8 +38,8 @@ def search(
 ) -> dict[str, Any]:
     """Try settings for the best weighted F1 on dev, in one process, and write the run with the best ones.
 
-    Each trial is a run of [`trainer.train`] in a folder of its own, which is removed afterwards. Settings and values are
-    kept in `output/search.db`: a search that was interrupted goes on until it has as many as were asked for. Other
+    Each trial is a run of [`trainer.train`] in a folder of its own, which is removed afterwards. Settings and values
+    are kept in `output/search.db`: a search that was interrupted goes on until it has as many as were asked for. Other
     settings, spaces or data need another folder. A trial that falls behind the median of the others is given up.
 
     Args:
