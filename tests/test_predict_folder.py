@@ -122,11 +122,13 @@ def test_what_is_there_is_kept(capsys: pytest.CaptureFixture[str], folder: Path,
     assert "2 of 2: b" in capsys.readouterr().out
 
 
-def test_a_spoilt_result_is_made_again(folder: Path, tiny_checkpoint: Path) -> None:
+def test_a_file_that_is_no_result_is_replaced_on_request(folder: Path, tiny_checkpoint: Path) -> None:
     fill(folder, "a.srt")
     (folder.parent / "out").mkdir()
     (folder.parent / "out" / "a.json").write_text("{")
-    assert predict(folder, tiny_checkpoint) == 0
+    assert predict(folder, tiny_checkpoint) == 1
+    assert (folder.parent / "out" / "a.json").read_text() == "{"
+    assert predict(folder, tiny_checkpoint, "--overwrite") == 0
     assert json.loads((folder.parent / "out" / "a.json").read_text())["source"] == "a.srt"
 
 

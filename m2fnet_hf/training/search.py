@@ -63,8 +63,9 @@ def search(
         raise ImportError("A search needs optuna: pip install 'm2fnet-hf[search]'") from None
 
     output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
     base = chosen_on_dev(run)
+    override(base, {name: _first(bounds) for name, bounds in space.items()})  # refused before the folder is theirs
+    output.mkdir(parents=True, exist_ok=True)
     named = settings_hash(vars(base), space, data_hash([train, dev]))
     claim(output, "search.json", {"run": asdict(run), "space": space, "data": data_hash([train, dev])})
     storage = f"sqlite:///{output / 'search.db'}"
@@ -159,6 +160,10 @@ def _teachers_read_once(
         return run, train
     config = build_model(run, build_processor(run)).config
     return override(run, {"training.teachers": None}), with_teacher_probabilities(train, teachers, config)
+
+
+def _first(bounds: Mapping[str, Any]) -> Any:
+    return bounds["choices"][0] if "choices" in bounds else bounds["low"]
 
 
 def _suggested(trial: "optuna.Trial", name: str, bounds: Mapping[str, Any]) -> Any:

@@ -23,7 +23,7 @@ def test_tiers_of_each_speaker(tmp_path: Path) -> None:
     assert eaf.get_annotation_data_for_tier("ANN") == [(1000, 2500, "You came!")]
     assert eaf.get_ref_annotation_data_for_tier("emotion@ANN") == [(1000, 2500, "joy", "You came!")]
     assert eaf.get_ref_annotation_data_for_tier("probability@ANN") == [(1000, 2500, "0.610", "You came!")]
-    assert eaf.get_annotation_data_for_tier("unknown") == [(3000, 3001, "Tom & <Jerry> !")]
+    assert eaf.get_annotation_data_for_tier("unknown") == [(3000, 3001, "Tom & <Jerry>!")]
     assert eaf.get_parameters_for_tier("emotion@ANN")["PARENT_REF"] == "ANN"
     assert len(eaf.get_tier_names()) == 6
 
