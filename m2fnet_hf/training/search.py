@@ -64,7 +64,8 @@ def search(
 
     output = Path(output)
     base = chosen_on_dev(run)
-    override(base, {name: _first(bounds) for name, bounds in space.items()})  # refused before the folder is theirs
+    # A setting that no run has is refused before the folder belongs to the search.
+    override(base, {name: _first(bounds) for name, bounds in space.items()}).training_arguments(output)
     output.mkdir(parents=True, exist_ok=True)
     named = settings_hash(vars(base), space, data_hash([train, dev]))
     claim(output, "search.json", {"run": asdict(run), "space": space, "data": data_hash([train, dev])})
