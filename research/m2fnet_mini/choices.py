@@ -55,6 +55,7 @@ def in_short(results: dict[str, Any]) -> dict[str, float]:
         "text alone, macro F1": text["macro_f1"],
         "text alone, the teacher's label": text["agreement_with_teacher"],
         "read by espeak-ng": results["read_aloud"]["dev"]["weighted_f1"],
+        "read by espeak-ng, unheard voices": results["read_aloud"]["dev-unheard"]["weighted_f1"],
         **{f"pairs, {name}": pairs[name]["weighted_f1"] for name in ("text", "text_sound", "all")},
         **{name: part["right"] / part["count"] for name, part in by_clip.items()},
     }

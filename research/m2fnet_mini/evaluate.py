@@ -54,7 +54,7 @@ def evaluate(folder: Path, split: str) -> dict[str, Any]:
     if run.startswith(STRANGERS):
         return {"strangers": strangers(model, tables, stranger_clips(run))}
     results: dict[str, Any] = {"text": text_alone(model, tables, split), "read_aloud": {}}
-    for name in ("test", "test-default") if split == "test" else ("dev",):
+    for name in ("test", "test-default") if split == "test" else ("dev", "dev-unheard"):
         if name in tables.read_aloud:
             results["read_aloud"][name] = read_aloud(model, tables, split, name)
     unheard = np.array([n for n, clip in enumerate(acted_clips()) if clip.speaker not in heard.actors])
@@ -73,7 +73,7 @@ def predict(model: M2FNetMini, tables: Tables, conversations: Sequence[Conversat
     for start in range(0, len(order), 32):
         numbers = order[start : start + 32]
         batch = tables.collate([conversations[n] for n in numbers])
-        batch.pop("target")
+        del batch["target"], batch["taught"]
         with torch.inference_mode():
             logits = model(**batch).numpy()
         for n, row in zip(numbers, logits, strict=True):

@@ -33,13 +33,17 @@ LONGEST_RECORDING = 60
 
 @dataclass(frozen=True)
 class Conversation:
-    """Rows of [`Tables`] by utterance [U], -1 where absent; speakers, and the target of each utterance [U, C]."""
+    """Rows of [`Tables`] by utterance [U], -1 where absent; speakers, and the target of each utterance [U, C].
+
+    `taught` where it is to be answered as the teacher answers its words.
+    """
 
     text: np.ndarray
     sound: np.ndarray
     faces: np.ndarray
     speakers: np.ndarray
     target: np.ndarray
+    taught: bool = False
 
     def __len__(self) -> int:
         return len(self.text)
@@ -90,7 +94,7 @@ class Tables:
         self.clips = len(acted_clips())
         sound = [sound_table().flatten(0, 1)]  # row = version * clips + clip
         self.read_aloud = {}
-        for name in ("train", "dev", "test", "test-default"):
+        for name in ("train", "dev", "dev-unheard", "test", "test-default"):
             path = RUNS / f"espeak-{name}.safetensors"
             if path.is_file():
                 stored = load_file(path)
@@ -106,7 +110,7 @@ class Tables:
         )
 
     def collate(self, conversations: Sequence[Conversation], units_dropout: float = 0.0) -> dict[str, torch.Tensor]:
-        """The model's inputs, padded, and `target` [B, U, C]; single Action Units hidden with that probability."""
+        """The model's inputs, padded, `target` [B, U, C] and `taught` [B]; single Action Units hidden with that probability."""
         size = max(map(len, conversations))
 
         def padded(name: str, fill: int = ABSENT) -> torch.Tensor:
@@ -135,6 +139,7 @@ class Tables:
             "speaker_ids": speakers,
             "utterance_mask": mask,
             "target": target,
+            "taught": torch.tensor([one.taught for one in conversations]),
         }
 
 
@@ -312,9 +317,8 @@ def plain_text(texts: Texts, dialogue: int, read_aloud: dict[int, int] | None = 
     rows = texts.rows(dialogue)
     absent = np.full(len(rows), ABSENT)
     sound = absent if read_aloud is None else np.array([read_aloud.get(int(row), ABSENT) for row in rows])
-    return Conversation(
-        texts.first + rows, sound, absent, texts.speakers[rows], texts.teacher_probabilities[rows].astype(np.float32)
-    )
+    target = texts.teacher_probabilities[rows].astype(np.float32)
+    return Conversation(texts.first + rows, sound, absent, texts.speakers[rows], target, taught=True)
 
 
 def batches(conversations: Sequence[Conversation], size: int, random: np.random.Generator) -> Iterable[list]:

@@ -4,7 +4,7 @@
 
 Writes `espeak-NAME.safetensors` with `sound` [N, 768] and `rows` [N], the rows of `text-SPLIT` that were read: `train`
 (`TRAIN_DIALOGUES` dialogues, voices of `TRAIN_VOICES`; some of them one voice for all, some each speaker another one),
-`dev` (all), `test` (all, each speaker another one of `TEST_VOICES`, none of them in training) and `test-default` (all
+`dev` (all), `dev-unheard` (all, voices of `DEV_VOICES`, none of them in training), `test` (all, each speaker another one of `TEST_VOICES`, none of them in training) and `test-default` (all
 in espeak's own voice). Dialogues are drawn by the seed 0.
 """
 
@@ -22,6 +22,7 @@ from .sound import RATE, SoundTower, augment
 
 TRAIN_DIALOGUES = 350
 TRAIN_VOICES = ("en-us", "en-us+m1", "en-us+m2", "en-us+m3", "en-us+f1", "en-us+f2", "en-us+m4", "en-us+f3", "en-gb")
+DEV_VOICES = ("en-029", "en-us-nyc", "en-gb-x-gbclan", "en-us+Annie", "en-us+Michael", "en-gb-x-gbcwmd", "en-us+linda")
 TEST_VOICES = ("en-gb-scotland", "en-us+m7", "en-us+f4", "en-us+m5", "en-us+f5", "en-us+m6", "en-gb-x-rp")
 
 
@@ -31,6 +32,7 @@ def main() -> None:
     for name, split, voices in (
         ("train", "train", TRAIN_VOICES),
         ("dev", "dev", TRAIN_VOICES),
+        ("dev-unheard", "dev", DEV_VOICES),
         ("test", "test", TEST_VOICES),
         ("test-default", "test", ("en-us",)),
     ):

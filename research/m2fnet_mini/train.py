@@ -32,7 +32,7 @@ SETTINGS: dict[str, Any] = {
     "learning_rate": 1.5e-3,
     "weight_decay": 0.05,
     "smoothing": 0.05,  # of the targets of acted conversations
-    "hint": 0.1,  # weight of the squared distance to the teacher's logits, text alone
+    "hint": 0.1,  # weight of the squared distance to the teacher's logits
     "mixed": 0.3,  # share of the texts whose features are mixed with other utterances', for distillation
     "input_dropout": 0.2,  # of normalised sound
     "units_dropout": 0.15,
@@ -126,13 +126,14 @@ def train(run: str, seed: int, changes: dict[str, Any] | None = None, output: Pa
                 part["lr"] = settings["learning_rate"] * min(1.0, progress * 20) * (1 + np.cos(np.pi * progress)) / 2
             batch = tables.collate(group, settings["units_dropout"])
             target = batch.pop("target")
-            alone, teacher_logits = teach(batch, target, teacher, settings["mixed"])
+            taught = batch.pop("taught")
+            teacher_logits = teach(batch, target, taught, teacher, settings["mixed"])
             batch["sound"] = disturb(batch["sound"], model, settings["input_dropout"])
             logits = model(**batch)
             real = batch["utterance_mask"]
             loss = nn.functional.cross_entropy(logits[real], target[real])
-            distance = (logits[alone] - logits[alone].mean(-1, keepdim=True) - teacher_logits).square().mean(-1)
-            loss = loss + settings["hint"] * (distance * real[alone]).sum() / real.sum()
+            distance = (logits[taught] - logits[taught].mean(-1, keepdim=True) - teacher_logits).square().mean(-1)
+            loss = loss + settings["hint"] * (distance * real[taught]).sum() / real.sum()
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -186,26 +187,29 @@ def fit_scales(model: M2FNetMini, stage: Stage) -> None:
 
 
 def teach(
-    batch: dict[str, torch.Tensor], target: torch.Tensor, teacher: M2FNetForEmotionClassification, share: float
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """What the teacher makes of the dialogues that are text alone: which they are [B], and its logits less their mean.
+    batch: dict[str, torch.Tensor],
+    target: torch.Tensor,
+    taught: torch.Tensor,
+    teacher: M2FNetForEmotionClassification,
+    share: float,
+) -> torch.Tensor:
+    """The teacher's logits, less their mean, on the words of the dialogues [B] that are `taught`.
 
     In a share of them the features are mixed with other utterances' before, so that the student learns of more texts
     than MELD has. Features and `target` are changed in place.
     """
-    alone = ~batch["has_sound"].any(1) & ~batch["units_known"].flatten(1).any(1)
-    real, features = batch["utterance_mask"][alone], batch["text"][alone]
+    real, features = batch["utterance_mask"][taught], batch["text"][taught]
     if not len(real):
-        return alone, target.new_zeros(0, target.shape[1], CLASSES)
+        return target.new_zeros(0, target.shape[1], CLASSES)
     others = features[real]
     others = others[torch.randint(len(others), real.shape)]
     weight = 0.6 * torch.rand(*real.shape, 1) * (torch.rand(len(real), 1, 1) < share)
     features = features * (1 - weight) + others * weight
     with torch.no_grad():
         logits = teacher(text_features=features, utterance_mask=real).logits / TEACHER_TEMPERATURE
-    batch["text"][alone] = features
-    target[alone] = logits.softmax(-1) * real.unsqueeze(-1)
-    return alone, logits - logits.mean(-1, keepdim=True)
+    batch["text"][taught] = features
+    target[taught] = logits.softmax(-1) * real.unsqueeze(-1)
+    return logits - logits.mean(-1, keepdim=True)
 
 
 def disturb(sound: torch.Tensor, model: M2FNetMini, probability: float) -> torch.Tensor:
