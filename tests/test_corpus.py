@@ -100,9 +100,9 @@ def test_from_clips_to_an_ablation(corpus: Path, run: Path, tmp_path: Path, caps
         "--seeds",
         1,
         "--output",
-        tmp_path,
+        tmp_path / "ablation",
     )
-    rows = json.loads((tmp_path / "ablation.json").read_text())["tables"]["modalities"]
+    rows = json.loads((tmp_path / "ablation" / "ablation.json").read_text())["tables"]["modalities"]
     assert [row["overrides"]["modalities"] for row in rows] == [["text"], ["text", "audio", "visual"]]
     assert rows[0]["difference"]["test"]["weighted_f1"]["mean"] == 0
 

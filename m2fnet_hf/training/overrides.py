@@ -13,6 +13,7 @@ from ..utils.hashes import hash_json, hash_parts
 from .settings import RunConfig
 
 FUSION_SETTINGS = {"fusion", "num_fusion_layers", "fusion_includes_text"}
+FACE_SETTINGS = {"face_pooling", "appearance", "geometry"}
 
 
 def override(run: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
@@ -50,12 +51,15 @@ def with_modalities(run: RunConfig, modalities: Sequence[str]) -> RunConfig:
         raise ValueError(f"`modalities` must be some of the run's ({', '.join(known)}), found {modalities!r}.")
     dropped = {name for modality in set(known) - set(modalities) for name in _sources(modality)}
     if "visual" not in modalities:
-        dropped.add("face_pooling")
+        dropped |= FACE_SETTINGS
     if len(modalities) == 1:
         dropped |= FUSION_SETTINGS
     encoders = {modality: name for modality, name in run.encoders.items() if modality in modalities}
-    model = {name: value for name, value in run.model.items() if name not in dropped}
-    return RunConfig(**{**vars(run), "encoders": encoders, "model": model})
+    kept = {
+        section: {name: value for name, value in getattr(run, section).items() if name not in dropped}
+        for section in ("model", "processor")
+    }
+    return RunConfig(**{**vars(run), "encoders": encoders, **kept})
 
 
 def chosen_on_dev(run: RunConfig) -> RunConfig:

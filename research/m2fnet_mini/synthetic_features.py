@@ -4,8 +4,8 @@
 
 Writes `espeak-NAME.safetensors` with `sound` [N, 768] and `rows` [N], the rows of `text-SPLIT` that were read: `train`
 (`TRAIN_DIALOGUES` dialogues, voices of `TRAIN_VOICES`; some of them one voice for all, some each speaker another one),
-`dev` (all), `dev-unheard` (all, voices of `DEV_VOICES`, none of them in training), `test` (all, each speaker another one of `TEST_VOICES`, none of them in training) and `test-default` (all
-in espeak's own voice). Dialogues are drawn by the seed 0.
+`dev` (all, the same voices), `dev-unheard` and `test` (all, voices of `DEV_VOICES` and `TEST_VOICES`, none of them in
+training) and `test-default` (all in espeak's own voice). Dialogues are drawn by the seed 0.
 """
 
 import re
