@@ -19,7 +19,8 @@ demo: $(VENV)/core
 	$(BIN)/m2fnet predict $(SAMPLE).mp4 --transcript $(SAMPLE).srt --output runs/demo --report all
 
 # All tests, whereas `pytest` alone leaves out the slow ones.
-test: lint programs whisper pythons
+test: $(VENV)/dev
+	$(MAKE) --jobs 2 lint programs whisper pythons
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m '' --numprocesses logical --dist loadfile
 
 fast: $(VENV)/dev programs
