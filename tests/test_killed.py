@@ -39,7 +39,14 @@ training: {num_train_epochs: 4, disable_tqdm: true, eval_strategy: epoch, save_s
   metric_for_best_model: weighted_f1, load_best_model_at_end: true, save_total_limit: 1}
 """
 # The model reads features alone, so that there is one graph to write.
-EXPORTED = {"text": None, "audio": None, "visual": False, "audio_feature_size": 8, "num_fusion_layers": 1}
+EXPORTED = {
+    "text": None,
+    "audio": None,
+    "visual": False,
+    "audio_feature_size": 8,
+    "num_hidden_layers": 1,
+    "num_fusion_layers": 1,
+}
 MODULES = (
     "m2fnet_hf.features.extract",
     "m2fnet_hf.hub.push",
