@@ -63,6 +63,11 @@ class SavedConfig:
         """Whether the sound encoder reads them, and not samples."""
         return self.audio_config is not None and self.audio_config.model_type in SPECTROGRAM_ENCODERS
 
+    @property
+    def sound_input(self) -> str:
+        """What the sound encoder's input is called."""
+        return "input_features" if self.reads_spectrograms else "input_values"
+
 
 def _check_names(path: Path, values: dict[str, Any]) -> None:
     try:

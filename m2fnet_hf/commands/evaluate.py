@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..hub.load import add_model, find_model, load_pipeline, model_license, model_name
-from ..utils.console import progress, remarks, show
+from ..utils.console import progress, remarks, show, tell
 from ..utils.files import write_json
 from .data import add_data, dataset_name, faces_of, read_splits, split_of
 from .outputs import add_overwrite, check_outputs
@@ -123,9 +123,9 @@ def _calibrate(options: argparse.Namespace) -> None:
         results = calibrate(load_pipeline(str(options.model), batch_size=8, **faces_of(options)), dialogues, progress)
     set_temperature(options.model, results["temperature"])
     for when in ("before", "after"):
-        print(
+        tell(
             f"{when}: expected calibration error {results[when]['ece']:.4f}, log likelihood {-results[when]['nll']:.4f}"
         )
-    print(f"The temperature {results['temperature']:.3f} is in {options.model / 'config.json'}")
+    tell(f"The temperature {results['temperature']:.3f} is in {options.model / 'config.json'}")
     if options.output is not None:
         write_json(results, options.output)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..hub.load import add_model, find_model, load_pipeline
-from ..utils.console import progress, remarks, working
+from ..utils.console import progress, remarks, tell, working
 from ..utils.files import new_folder, scratch_folder
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _export(options: argparse.Namespace) -> None:
         from ..hub.license import copy_license
 
         copy_license(find_model(options.model), unfinished)
-    print(f"Written to {options.output}: {', '.join(sorted(path.name for path in options.output.glob('*.onnx')))}")
+    tell(f"Written to {options.output}: {', '.join(sorted(path.name for path in options.output.glob('*.onnx')))}")
 
 
 def _exported(pipe: "MultimodalEmotionPipeline", folder: Path) -> float:
@@ -63,18 +63,18 @@ def _exported(pipe: "MultimodalEmotionPipeline", folder: Path) -> float:
 
 
 def _say_equal(difference: float) -> None:
-    print(f"The largest difference to torch's logits, on ragged random dialogues, is {difference:.1e}.")
+    tell(f"The largest difference to torch's logits, on ragged random dialogues, is {difference:.1e}.")
 
 
 def _quantize(options: argparse.Namespace, model: "M2FNetForEmotionClassification", single: Path, output: Path) -> None:
     quantize = _needed("quantize")
     for name, (before, after) in quantize.quantize_encoders(single, output).items():
-        print(f"{name}: {before / 1e6:.1f} MB in single precision, {after / 1e6:.1f} MB in 8 bits")
+        tell(f"{name}: {before / 1e6:.1f} MB in single precision, {after / 1e6:.1f} MB in 8 bits")
     pipes = {name: load_pipeline(str(folder)) for name, folder in (("single precision", single), ("8 bits", output))}
     batches = [_needed("verify").ragged_inputs(model, TIMED, seed) for seed in range(4)]
     runner = _needed("runner").OnnxEmotionModel
     ratio = quantize.time_ratio(runner(single), runner(output), batches)
-    print(f"time: {ratio['median']:.2f} of that of single precision ({ratio['least']:.2f} to {ratio['most']:.2f})")
+    tell(f"time: {ratio['median']:.2f} of that of single precision ({ratio['least']:.2f} to {ratio['most']:.2f})")
     if options.meld is not None:
         _compare_on_meld(options, pipes)
 
@@ -85,7 +85,7 @@ def _compare_on_meld(options: argparse.Namespace, pipes: dict[str, "MultimodalEm
 
     dialogues = read_meld(options.meld, names=(options.split,))[options.split]
     for name, metrics in compare_labels(pipes, dialogues, progress).items():
-        print(
+        tell(
             f"MELD {options.split}, {name}: weighted F1 {100 * metrics['weighted_f1']:.2f}, "
             f"{100 * metrics['agreement']:.1f} % of the labels of single precision"
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
 
-from ..utils.console import remarks
+from ..utils.console import remarks, tell
 from ..utils.files import check_new, new_folder, scratch_folder
 
 DESCRIPTION = (
@@ -44,11 +44,11 @@ def _push(options: argparse.Namespace) -> None:
         validate_repo_id(options.repo)
         with remarks():
             if options.output is None:
-                print(_upload(options))
+                tell(_upload(options))
                 return
             with new_folder(options.output) as unfinished:
                 _prepare(options, unfinished)
-        print(f"What would be uploaded is in {options.output}")
+        tell(f"What would be uploaded is in {options.output}")
     except Exception as error:
         sentence = explain(error, options.repo)
         if sentence is None:

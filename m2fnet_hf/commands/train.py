@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..utils.console import progress, remarks, say, show, working
+from ..utils.console import progress, remarks, say, show, tell, working
 from .data import add_data, dataset_name, faces_of, read_splits, split_of
 from .presets import preset
 
@@ -137,8 +137,8 @@ def _extract(options: argparse.Namespace) -> None:
             progress=progress,
         )
     for split, counts in summary.splits.items():
-        print(f"{split}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
-    print(f"Features are in {summary.folder}; train on them with --features {summary.folder}.")
+        tell(f"{split}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    tell(f"Features are in {summary.folder}; train on them with --features {summary.folder}.")
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -147,7 +147,7 @@ def _train(options: argparse.Namespace) -> None:
         train, dev = split_of(splits, "train"), split_of(splits, "dev")
         run = _run(options)
         _needed("training.trainer").train(run, train, dev, output, dataset_name(options))
-    print(f"The best epoch on dev is in {output}; `m2fnet evaluate --model {output} ...` reads test.")
+    tell(f"The best epoch on dev is in {output}; `m2fnet evaluate --model {output} ...` reads test.")
 
 
 def _train_extractor(options: argparse.Namespace) -> None:
@@ -158,11 +158,11 @@ def _train_extractor(options: argparse.Namespace) -> None:
         run = _needed("training.contrastive.settings").ExtractorConfig.load(options.config, options.overrides)
         results = extractor.train_extractor(run, options.modality, train, dev, output, progress=progress)
     for when in ("before", "after"):
-        print(f"{when}: " + ", ".join(f"{name} {value:.3f}" for name, value in results[when].items()))
+        tell(f"{when}: " + ", ".join(f"{name} {value:.3f}" for name, value in results[when].items()))
     skipped = sum(results["skipped"].values())
     if skipped:
         say(f"{skipped} utterances could not be read and were skipped.")
-    print(f"The encoder is in {output}; a run reads it as encoders.{options.modality}={output}.")
+    tell(f"The encoder is in {output}; a run reads it as encoders.{options.modality}={output}.")
 
 
 def _search(options: argparse.Namespace) -> None:
@@ -178,7 +178,7 @@ def _search(options: argparse.Namespace) -> None:
         trials=options.trials,
         seed=options.seed,
     )
-    print(f"Weighted F1 on dev {best['weighted_f1']:.4f} with {best['settings']}; train it as {best['run']}.")
+    tell(f"Weighted F1 on dev {best['weighted_f1']:.4f} with {best['settings']}; train it as {best['run']}.")
 
 
 def _ablate(options: argparse.Namespace) -> None:
@@ -196,7 +196,7 @@ def _ablate(options: argparse.Namespace) -> None:
     written = [output / "ablation.json"]
     if plots is not None:
         written += plots.write_plots(result, output)
-    print(f"\nWritten to {', '.join(map(str, written))}")
+    tell(f"\nWritten to {', '.join(map(str, written))}")
 
 
 def _run(options: argparse.Namespace) -> "RunConfig":

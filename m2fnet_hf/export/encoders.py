@@ -5,7 +5,7 @@ encoder's hidden size, D features. Masks are true where real.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,9 @@ from ..saved_config import SavedConfig
 from ..spectrogram_layout_m2fnet import spectrogram_layout
 
 Arrays = dict[str, np.ndarray]
+# Inputs that a graph may have or not, besides masks.
+_NEEDLESS = {"face_areas", "speaker_ids"}
+_FATAL = 4  # what onnxruntime writes to standard error; its errors are said in a sentence
 
 
 def encoder_name(modality: str) -> str:
@@ -32,12 +35,14 @@ class Session:
     Args:
         folder: with the graph.
         name: of its file, without the ending.
+        inputs: that it must have; others are masks, areas and speakers, which not every model needs.
+        output: that it must have.
 
     Raises:
-        FileNotFoundError, ValueError: where it is not there or not a graph.
+        FileNotFoundError, ValueError: where it is not there or not such a graph.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, inputs: Iterable[str], output: str) -> None:
         self.path = folder / f"{name}.onnx"
         if not self.path.is_file():
             raise FileNotFoundError(
@@ -45,6 +50,7 @@ class Session:
             )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = _threads()
+        options.log_severity_level = _FATAL
         try:
             self.session = onnxruntime.InferenceSession(self.path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # each of its errors is a class of its own
@@ -53,10 +59,35 @@ class Session:
                 f"not; run `m2fnet export onnx` again, or install a newer onnxruntime."
             ) from error
         self.shapes = {one.name: one.shape for one in self.session.get_inputs()}
+        # The last axis of each output, an integer where the graph fixes it.
+        self.sizes: dict[str, Any] = {one.name: one.shape[-1] for one in self.session.get_outputs() if one.shape}
         self.notes: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
+        needless = {one for one in self.shapes if one.endswith("_mask")} | _NEEDLESS
+        if self.shapes.keys() - needless != set(inputs) - needless or output not in self.sizes:
+            raise self.of_another_model(f"one of {', '.join(self.shapes) or 'nothing'}")
 
     def __call__(self, output: str, inputs: Arrays) -> np.ndarray:
-        return self.session.run([output], {name: inputs[name] for name in self.shapes})[0]
+        try:
+            return self.session.run([output], {name: inputs[name] for name in self.shapes})[0]
+        except Exception as error:
+            raise self.of_another_model("one that does not take what its config says") from error
+
+    def check_size(self, output: str, size: int) -> None:
+        """Refuse a graph whose output has another last axis.
+
+        Raises:
+            ValueError: for one.
+        """
+        found = self.sizes[output]
+        if isinstance(found, int) and found != size:
+            raise self.of_another_model(f"one whose {output} have {found} values and not {size}")
+
+    def of_another_model(self, found: str) -> ValueError:
+        """The error for a graph that is not the one of its config."""
+        return ValueError(
+            f"{self.path.name} of an exported model must be the graph of that model, found {found}; run `m2fnet export "
+            "onnx` again."
+        )
 
 
 class SequenceEncoder:
@@ -215,7 +246,8 @@ def build_encoder(folder: Path, config: SavedConfig, modality: str) -> Any:
         return None
     sound = SpectrogramEncoder if config.reads_spectrograms else AudioEncoder
     kinds: dict[str, Any] = {"text": TextEncoder, "audio": sound, "visual": VisualEncoder}
-    return kinds[modality](Session(folder, encoder_name(modality)), config)
+    read = {"text": "input_ids", "audio": config.sound_input, "visual": "faces"}[modality]
+    return kinds[modality](Session(folder, encoder_name(modality), [read], "features"), config)
 
 
 def text_row(row: Row) -> Arrays:

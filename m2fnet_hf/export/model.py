@@ -44,14 +44,22 @@ class ExportedModel:
                 f"`softmax_temperature` must be a number from {least} to {most}, found "
                 f"{self.config.softmax_temperature}."
             )
-        self.fusion = Session(self.folder, FUSION)
+        features = [f"{modality}_features" for modality in self.config.modalities]
+        self.fusion = Session(self.folder, FUSION, features, "logits")
+        self.fusion.check_size("logits", len(self.config.label_names))
         self._encoders: dict[str, Any] = {}
 
     def encoder(self, modality: str) -> Any:
         """The encoder of a modality, `None` where it is read from cached features alone."""
         if modality not in self._encoders:
-            self._encoders[modality] = build_encoder(self.folder, self.config, modality)
+            encoder = self._encoders[modality] = build_encoder(self.folder, self.config, modality)
+            if encoder is not None:
+                encoder.session.check_size("features", self._size(modality))
         return self._encoders[modality]
+
+    def _size(self, modality: str) -> int:
+        """Values of an utterance's features."""
+        return self.fusion.shapes[f"{modality}_features"][-1]
 
     def features(self, dialogue: Dialogue, processor: ExportedProcessor, asked: Sequence[str]) -> Features:
         """The cached features of a dialogue and, of the other utterances, what the encoders make of the raw inputs.
@@ -100,7 +108,7 @@ class ExportedModel:
     def _of_modality(
         self, modality: str, dialogue: Dialogue, processor: ExportedProcessor, is_asked: bool
     ) -> tuple[np.ndarray, np.ndarray]:
-        size = self.fusion.shapes[f"{modality}_features"][-1]
+        size = self._size(modality)
         features = np.zeros((len(dialogue), size), dtype=np.float32)
         present = np.zeros(len(dialogue), dtype=bool)
         if not is_asked:
@@ -133,7 +141,7 @@ class ExportedModel:
             present[chosen] = True
 
     def _encode_sounds(self, utterances: list[Utterance], processor: ExportedProcessor) -> np.ndarray:
-        name = "input_features" if self.config.reads_spectrograms else "input_values"
+        name = self.config.sound_input
         rows: Any = map(processor.sound, utterances)
         return self.encoder("audio").encode([{name: row} for row in rows])
 

@@ -22,7 +22,8 @@ FORMATS = (
     *("wav", "w64", "mp3", "aac", "ac3", "eac3", "dts", "flac", "aiff", "au", "caf", "amr", "ape", "wv", "tta", "mpc"),
     *("h264", "hevc", "m4v", "mpegvideo", "mjpeg", "gif", "apng"),
 )
-_LIMITS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}
+# QuickTime's tracks may lie in other files (`drefs`).
+_LIMITS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file", "enable_drefs": "0"}
 # Pixels of a picture: four times those of 8K.
 MOST_PIXELS = 1 << 27
 # FFmpeg up to 8.0 counts what decoders drop from the front of Matroska's sound, up to this long before 0.

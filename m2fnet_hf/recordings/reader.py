@@ -16,6 +16,8 @@ from ..faces.types import FaceBackend, Faces
 from ..media.clip import Clip, Frame, sample_times
 from ..media.frame_rate import check_frame_rate
 from ..media.sound import is_silent
+from ..utils.paths import check_file
+from ..utils.text import shown
 from .batches import Batches, Table
 from .cache import Cache, content_hash
 from .face_table import FaceTable
@@ -86,7 +88,7 @@ class RecordingReader:
             The dialogue, and a sentence for each problem of reading it.
 
         Raises:
-            FileNotFoundError: without the file.
+            FileNotFoundError: without the file of `recording`; that of an utterance is a problem.
             ImportError, OSError: where the face backend does not work and is required.
         """
         read = self._read_clips(dialogue) if recording is None else self._read(list(dialogue), Path(recording))
@@ -99,12 +101,25 @@ class RecordingReader:
         people = 0
         for utterance in dialogue:
             if utterance.video is not None:
-                (utterance,) = self._read([utterance], Path(utterance.video), whole=True)
+                utterance = self._read_clip(utterance, Path(utterance.video))
                 if utterance.face_ids is not None:  # who of one clip is who in another is unknown
                     ids = np.where(utterance.face_ids < 0, -1, utterance.face_ids + people)
                     utterance, people = utterance.replace(face_ids=ids), max(people, int(ids.max(initial=-1)) + 1)
             read.append(utterance)
         return read
+
+    def _read_clip(self, utterance: Utterance, clip: Path) -> Utterance:
+        try:
+            check_file(clip, "A recording")
+        except (OSError, ValueError) as error:  # the others' clips may be there
+            self.unreported.append(str(error))
+            read = {"audio": self.reads_audio, "visual": self.faces is not None}
+            why = f"{shown(clip.name)} could not be opened"
+            return utterance.replace(
+                missing={**utterance.missing, **{name: why for name, is_read in read.items() if is_read}}
+            )
+        (utterance,) = self._read([utterance], clip, whole=True)
+        return utterance
 
     def _read(self, utterances: list[Utterance], recording: Path, whole: bool = False) -> list[Utterance]:
         clip = Clip(recording, self.audio_track)

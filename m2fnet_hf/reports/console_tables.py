@@ -65,7 +65,7 @@ def metrics_table(metrics: Mapping[str, Any]) -> Table:
     intervals = metrics["intervals"] or {"f1": {}}
     for name, values in metrics["per_class"].items():
         cells = (_per_cent(values[key]) for key in ("precision", "recall", "f1"))
-        table.add_row(name, *cells, _interval(intervals["f1"].get(name)), str(metrics["support"][name]))
+        table.add_row(_cell(name), *cells, _interval(intervals["f1"].get(name)), str(metrics["support"][name]))
     table.add_section()
     total = str(sum(metrics["support"].values()))
     for name in ("weighted_f1", "macro_f1", "accuracy"):
@@ -84,13 +84,13 @@ def ablation_table(result: Mapping[str, Any]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for name, rows in result["tables"].items():
         table.add_section()
-        table.add_row(Text(name, "bold"))
+        table.add_row(Text(printable(name), "bold"))
         for row in rows:
             splits = list(row["metrics"])
             metrics = [[_spread(row["metrics"][split][metric]) for split in splits] for metric in METRIC_NAMES]
             gains = [_spread(row["difference"][split]["weighted_f1"], "+") for split in splits if row["difference"]]
             table.add_row(
-                Text(describe_change(row["overrides"])), *("\n".join(lines) for lines in (splits, *metrics, gains))
+                _cell(describe_change(row["overrides"])), *("\n".join(lines) for lines in (splits, *metrics, gains))
             )
     return table
 

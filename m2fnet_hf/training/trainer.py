@@ -22,8 +22,8 @@ from transformers import (
     Trainer,
     set_seed,
 )
-from transformers.trainer import TRAINING_ARGS_NAME
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
+from transformers.trainer_utils import rotate_checkpoints, sort_checkpoints
 
 from ..configuration_m2fnet import M2FNetConfig, M2FNetVisualConfig
 from ..data.labels import check_labels, label_id
@@ -218,7 +218,7 @@ def _train(
         train_dialogues = with_teacher_probabilities(train_dialogues, args.teachers, model.config)
     seen = with_recordings([train_dialogues, dev_dialogues], model, processor, run.media)
     trainer = trainer_type(model, args, processor, *seen)
-    checkpoint = last_checkpoint(str(args.output_dir))
+    checkpoint = last_checkpoint(str(args.output_dir), args.save_total_limit)
     if checkpoint is None and not args.start_from:  # these bring what was fitted
         fit_normalization(model, processor, seen[0], args.seed)
     if checkpoint is not None:
@@ -233,14 +233,27 @@ def _train(
     return trainer
 
 
-def last_checkpoint(folder: str | Path) -> str | None:
-    """The last checkpoint of an interrupted run; one that was being saved when it was killed is removed."""
-    for checkpoint in Path(folder).glob("checkpoint-*"):
+def last_checkpoint(folder: str | Path, limit: int | None = None) -> str | None:
+    """The last whole checkpoint of an interrupted run; what was being saved or removed when it was killed goes.
+
+    Args:
+        limit: how many the run keeps, besides the best one.
+    """
+    last, best, files = None, None, {TRAINER_STATE_NAME}
+    for checkpoint in reversed(sort_checkpoints(str(folder))):
+        path = Path(checkpoint)
         try:
-            json.loads((checkpoint / "trainer_state.json").read_text())  # it is written last
+            state = json.loads((path / TRAINER_STATE_NAME).read_text())  # it is written last
+            if not files <= {file.name for file in path.iterdir()}:
+                raise FileNotFoundError
         except (OSError, ValueError):
-            shutil.rmtree(checkpoint, ignore_errors=True)
-    return get_last_checkpoint(folder) if Path(folder).is_dir() else None
+            shutil.rmtree(path, ignore_errors=True)
+            continue
+        if last is None:
+            last, best, files = checkpoint, state["best_model_checkpoint"], {file.name for file in path.iterdir()}
+    # As the library did not come to do.
+    rotate_checkpoints(str(folder), limit, None if best is None else str(Path(folder, Path(best).name)))
+    return last
 
 
 def build_processor(run: RunConfig) -> M2FNetProcessor:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 import wave
@@ -15,6 +16,7 @@ import torch
 from transformers import pipeline
 
 from m2fnet_hf import AUFeatureExtractor, Dialogue, M2FNetForEmotionClassification, M2FNetProcessor, Utterance
+from m2fnet_hf.cli import main
 from m2fnet_hf.hub.load import load_pipeline
 from m2fnet_hf.names_m2fnet import PYFEAT_ACTION_UNITS
 from m2fnet_hf.registration import TASK
@@ -26,6 +28,7 @@ pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 from m2fnet_hf.export.encoders import pooled
 from m2fnet_hf.export.onnx import _write_filters, export_onnx
 from m2fnet_hf.export.pipeline import load_exported
+from m2fnet_hf.export.runner import OnnxEmotionModel
 from m2fnet_hf.export.sound import sound_reader
 from m2fnet_hf.pooling_m2fnet import block_statistics
 
@@ -189,9 +192,26 @@ def test_a_part_that_is_not_there_is_named(pair: tuple[Path, Path], tmp_path: Pa
     with pytest.raises(ValueError, match=r"config\.json must hold a JSON object"):
         load_exported(tmp_path)
     (tmp_path / "config.json").write_bytes((pair[1] / "config.json").read_bytes())
-    (tmp_path / "fusion.onnx").write_bytes(b"no graph")
-    with pytest.raises(ValueError, match=r"fusion\.onnx of an exported model must be a graph"):
-        load_exported(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["empty", "truncated", "text", "another graph"])
+@pytest.mark.parametrize("name", ["fusion.onnx", "text_encoder.onnx"])
+def test_a_damaged_graph_is_named(
+    pair: tuple[Path, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str, kind: str
+) -> None:
+    whole, exported = (pair[1] / name).read_bytes(), tmp_path / "exported"
+    shutil.copytree(pair[1], exported)
+    damaged = {"empty": b"", "truncated": whole[:-1000], "text": b"<html>not found</html>"}
+    (exported / name).write_bytes(damaged.get(kind) or b"")
+    if kind == "another graph":
+        shutil.copyfile(exported / "visual_encoder.onnx", exported / name)
+    (tmp_path / "talk.txt").write_text("ANN: You came!\n")
+    with pytest.raises(ValueError, match=rf"^{name} of an exported model must be .* again") as error:
+        load_exported(exported)(str(tmp_path / "talk.txt"))
+    with pytest.raises(ValueError, match=rf"^{name} of an exported model must be"):
+        OnnxEmotionModel(exported)
+    assert main(["predict", str(tmp_path / "talk.txt"), "--model", str(exported), "--output", str(tmp_path)]) == 1
+    assert capfd.readouterr().err == f"m2fnet: {error.value}\n"
 
 
 @pytest.mark.parametrize("kind", tiny.MEL_ENCODERS)

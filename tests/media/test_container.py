@@ -2,6 +2,7 @@
 
 import os
 import re
+import struct
 from pathlib import Path
 
 import av
@@ -42,6 +43,32 @@ def test_no_file_leads_to_another(tmp_path: Path, name: str) -> None:
     assert not clip.has_audio
     (problem,) = clip.problems
     assert problem.startswith(f"{name} is not a recording that can be decoded (")
+
+
+def test_a_track_in_another_file_is_not_read(tmp_path: Path) -> None:
+    """QuickTime's tracks may name a file that holds their samples."""
+    (tmp_path / "secret").write_bytes(np.full(20_000, 7_000, "<i2").tobytes())
+    path = tmp_path / "talk.mov"
+    content = bytearray(sound(path).read_bytes())
+    inside, outside = b"\0\0\0\x0curl \0\0\0\x01", alias("secret")
+    place = content.index(inside)
+    content[place : place + len(inside)] = outside
+    for box in (b"moov", b"trak", b"mdia", b"minf", b"dinf", b"dref"):
+        start = content.rindex(box, 0, place) - 4
+        (size,) = struct.unpack_from(">I", content, start)
+        struct.pack_into(">I", content, start, size + len(outside) - len(inside))
+    path.write_bytes(content)
+    with av.open(str(path), container_options={"enable_drefs": "1"}) as container:
+        assert next(container.decode(audio=0)).to_ndarray()[0, 0] == 7_000, "the name leads nowhere"
+    assert list(Clip(path).read(spans=[(0.0, 1.0)])) == []
+
+
+def alias(name: str) -> bytes:
+    """A Macintosh alias of a file in the same folder: volume, name, levels up and down, path."""
+    path = f"x:{name}".encode()
+    fields = struct.pack(">10xB27s12xB63s16xHH16x", 1, b"x", len(name), name.encode(), 1, 1)
+    entry = b"alis" + bytes(4) + fields + struct.pack(">HH", 2, len(path)) + path
+    return struct.pack(">I", len(entry) + 4) + entry
 
 
 def test_files_are_opened_in_one_place() -> None:

@@ -27,7 +27,7 @@ from m2fnet_hf import (
     MultimodalEmotionPipeline,
 )
 from m2fnet_hf.cli import main
-from m2fnet_hf.data.transcripts import read_transcript
+from m2fnet_hf.data.transcripts import open_transcript, read_transcript
 from m2fnet_hf.faces.registry import load_face_backend
 from m2fnet_hf.faces.types import Faces
 from m2fnet_hf.media.clip import Clip, Frame
@@ -228,6 +228,17 @@ def test_clips_of_single_utterances(looking: MultimodalEmotionPipeline, conversa
     first, second = looking(clips)
     assert first["modalities"] == ["audio", "visual"]
     assert second["missing"] == {"audio": "no sound was given", "visual": "no faces were given"}
+
+
+def test_a_clip_that_is_not_there_is_missed_by_its_utterance_alone(recording: Path, tmp_path: Path) -> None:
+    clips = [tmp_path / "gone.mp4", recording, tmp_path]
+    talk = tmp_path / "talk.json"
+    talk.write_text(json.dumps([{"text": "Hi.", "video": str(clip)} for clip in clips]))
+    read, problems = RecordingReader(reads_audio=True)(open_transcript(talk).dialogue)
+    assert [sentence.partition(",")[0] for sentence in problems] == ["A recording must be a file"] * 2
+    assert [str(clip) in sentence for clip, sentence in zip(clips[::2], problems, strict=True)] == [True, True]
+    assert [one.missing for one in read][::2] == [{"audio": f"{clip.name} could not be opened"} for clip in clips[::2]]
+    assert read[1].audio is not None
 
 
 def test_people_of_different_clips_are_different_people(conversation: Conversation) -> None:

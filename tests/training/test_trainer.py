@@ -159,12 +159,16 @@ def test_a_checkpoint_that_was_being_saved_is_passed_over(tmp_path: Path) -> Non
     settings = run(("visual",), num_train_epochs=3, save_total_limit=3)
     train(settings, corpus(8, seed=1), corpus(2, seed=2), tmp_path / "whole")
     shutil.copytree(tmp_path / "whole", tmp_path / "killed")
-    last = last_checkpoint(tmp_path / "killed")
-    assert last is not None
-    (Path(last) / "trainer_state.json").unlink()
-    assert last_checkpoint(tmp_path / "killed") not in (None, last)
+    first, second, last = sorted((tmp_path / "killed").glob("checkpoint-*"))
+    (last / "trainer_state.json").unlink()
+    (first / "optimizer.pt").unlink()  # as one that was being removed
+    assert last_checkpoint(tmp_path / "killed") == str(second)
+    assert list((tmp_path / "killed").glob("checkpoint-*")) == [second]
     trainer = train(settings, corpus(8, seed=1), corpus(2, seed=2), tmp_path / "killed")
     assert trainer.state.epoch == 3
+    assert last_checkpoint(tmp_path / "whole", limit=1) == str(tmp_path / "whole" / last.name)
+    left = {path.name for path in (tmp_path / "whole").glob("checkpoint-*")}
+    assert left == {last.name, Path(trainer.state.best_model_checkpoint).name}
 
 
 def test_encoders_have_their_own_learning_rate(tmp_path: Path) -> None:

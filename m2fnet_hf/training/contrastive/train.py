@@ -89,7 +89,7 @@ def _train_extractor(
     trainer = ExtractorTrainer(model, args, processor, splits["train"], splits["dev"], settings)
 
     before, read = _measure(trainer, splits, progress)
-    trainer.train(resume_from_checkpoint=last_checkpoint(output))
+    trainer.train(resume_from_checkpoint=last_checkpoint(output, args.save_total_limit))
     after, _ = _measure(trainer, splits, progress)
     results = {
         "modality": modality,
