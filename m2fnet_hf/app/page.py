@@ -58,8 +58,8 @@ def build_page(handlers: Handlers) -> gr.Blocks:
     title = "The emotions of a conversation"
     with UploadsOnly(title=title, analytics_enabled=False, fill_width=True, delete_cache=(HOUR // 6, HOUR)) as page:
         gr.Markdown(
-            f"# {title}\nGive a recording and who says what in it (subtitles, csv, text, JSON, ELAN or Praat), or the words "
-            f"alone. Model: {handlers.model}"
+            f"# {title}\nGive a recording and who says what in it (subtitles, csv, text, JSON, ELAN or Praat), or the "
+            f"words alone. Model: {handlers.model}"
             f"{f' (licence: {handlers.license})' if handlers.license else ''}."
         )
         if note := reads_only(handlers.reads):
