@@ -41,7 +41,7 @@ POINTED_AT = {f"button_primary_background_fill_hover{state}": "*primary_800" for
 THEME = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]).set(
     **BUTTON, **POINTED_AT, link_text_color_dark="*secondary_400"
 )
-CSS = (Path(__file__).with_name("page.css")).read_text(encoding="utf-8")
+CSS, SCRIPT = (Path(__file__).with_name(f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
 
 
 class Inputs(NamedTuple):
