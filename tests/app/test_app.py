@@ -115,11 +115,16 @@ class Visitor:
         return [cell.text.partition("\n")[0] for cell in self.all("#table [role=gridcell]")]
 
     def correct(self, words: str, other: str) -> None:
-        (cell,) = [cell for cell in self.all("#table [role=gridcell]") if cell.text == words]
-        chains.ActionChains(self.browser).double_click(cell).perform()
-        (editor,) = self.wait_for("#table [role=gridcell] textarea")
-        editor.send_keys(keys.CONTROL, "a")
-        editor.send_keys(other, keys.ENTER)
+        def editing() -> bool:
+            """Whether a double click opened the cell, which the answer that came before may have drawn anew."""
+            cells = [cell for cell in self.all("#table [role=gridcell]") if cell.text.partition("\n")[0] == words]
+            for cell in cells:
+                chains.ActionChains(self.browser).double_click(cell).pause(1).perform()
+            return self.browser.switch_to.active_element.tag_name == "textarea"
+
+        wait_for(editing)
+        everything = chains.ActionChains(self.browser).key_down(keys.CONTROL).send_keys("a").key_up(keys.CONTROL)
+        everything.send_keys(other, keys.ENTER).perform()
         wait_for(lambda: other in self.table())
 
     def in_frame(self) -> None:
