@@ -23,12 +23,16 @@ from ..reports.console_tables import UNREAD
 from ..reports.result import build_result
 from ..reports.writers import write_reports
 from ..utils.console import remarks
-from .messages import warn
+from .messages import remark
 from .modality_table import modality_table
 from .rows import from_rows, to_rows
 from .uploads import check_recording, open_upload
 
-LATEST = 'onload="this.contentWindow.scrollTo(0, this.contentDocument.body.scrollHeight)"'
+FITTED = (
+    "const page = this.contentDocument.documentElement;"
+    "new ResizeObserver(() => this.style.height = `${page.offsetHeight + 2}px`).observe(page);"
+)
+LATEST = "this.contentWindow.scrollTo(0, this.contentDocument.body.scrollHeight)"
 KEPT = 3600  # seconds that results are kept of visitors who did not close the page
 
 
@@ -72,20 +76,19 @@ class Handlers:
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008  so Gradio finds it
     ) -> tuple[Any, ...]:
-        """The timeline, the modalities, the reports and the table's rows."""
+        """Remarks, the timeline, the modalities, the reports and the table's rows."""
         source = Path(recording or transcript or "conversation")
         with self.turn:
             utterances = self.utterances(recording, transcript, rows, track, progress)
             answers, result = self.answer(utterances, recording, source.name, track, progress)
             reports, left_out = self.write(result, self.new_folder(request), source.stem, recording)
-        warn(left_out)
         files = gr.Files([str(report) for report in reports], visible=True)
         page = next(report for report in reports if report.suffix == ".html")
         if len(self.reads) > 1:
             modalities = modality_table(answers, self.reads, result["labels"])
         else:
             modalities = f"<p>This model reads {UNREAD[self.reads[0]]} only: there is nothing to withhold from it.</p>"
-        return frame(page), modalities, files, to_rows(utterances)
+        return remark([*result["warnings"], *left_out]), frame(page), modalities, files, to_rows(utterances)
 
     def play(
         self,
@@ -96,19 +99,18 @@ class Handlers:
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> Iterator[tuple[Any, ...]]:
-        """The player and the timeline, again with every utterance that was said."""
+        """Remarks, the player and the timeline, again with every utterance that was said."""
         with self.turn:
             utterances = self.utterances(recording, transcript, rows, track, progress)
             dialogue, problems = self.with_recording(utterances, recording, track, progress)
-        warn(problems)
-        yield player(recording), ""
+        yield remark(problems), player(recording), ""
         shown, emotions = LiveTimeline(self, request), LiveEmotions(self.pipe)
         answers: dict[int, Any] = {}
         for utterance in in_real_time(dialogue):
             with self.turn:
                 answers.update(emotions.add(utterance))
                 timeline = shown(answers, Path(recording or "conversation").name)
-            yield gr.skip(), timeline
+            yield gr.skip(), gr.skip(), timeline
 
     def utterances(
         self,
@@ -159,7 +161,6 @@ class Handlers:
         answers: Any = self.pipe(
             list(dialogue), return_attentions=looks, return_modalities=True, on_problem=problems.append
         )
-        warn(problems)
         return answers, build_result(answers, self.pipe.model.config, self.model, source, problems, self.license)
 
     def write(
@@ -208,17 +209,16 @@ class LiveTimeline:
 
 
 def read_rows(transcript: str | None, recording: str | None) -> Any:
-    """The rows of the table, which stays as it is where the transcript was taken away."""
+    """Remarks, and the rows of the table, which stays as it is where the transcript was taken away."""
     if transcript is None:
-        return gr.skip()
+        return "", gr.skip()
     dialogue, said = open_upload(transcript, recording)
-    warn(said)
-    return to_rows(dialogue)
+    return remark(said), to_rows(dialogue)
 
 
-def frame(page: Path, attributes: str = "", version: str = "") -> str:
-    """HTML that shows a page."""
-    return f'<iframe title="Timeline" src="{_address(page)}{version}" {attributes}></iframe>'
+def frame(page: Path, loaded: str = "", version: str = "") -> str:
+    """HTML that shows a page, as high as it is, and does what is to be done once it is loaded."""
+    return f'<iframe title="Timeline" src="{_address(page)}{version}" onload="{FITTED}{loaded}"></iframe>'
 
 
 def player(recording: str | None) -> str:

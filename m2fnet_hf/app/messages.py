@@ -1,4 +1,4 @@
-"""What went wrong, as a sentence in the page, beside what was given."""
+"""What went wrong, and what is worth knowing, as sentences in the page beside what was given."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +15,7 @@ UNKNOWN = "The page must get what it can read, found an error of its own over th
 
 
 def beside(outputs: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """For a handler of that many outputs: puts one before them, which holds the sentence where the handler fails.
+    """For a handler of remarks in HTML and of that many outputs more: where it fails, its sentence is in their place.
 
     The others then stay as they are.
     """
@@ -24,10 +24,9 @@ def beside(outputs: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         @wraps(handler)
         def answer(*given: Any) -> Any:
             try:
-                values = handler(*given)
+                return handler(*given)
             except Exception as error:
                 return alert(error), *[gr.skip()] * outputs
-            return "", *(values if outputs > 1 else (values,))
 
         return answer
 
@@ -41,8 +40,7 @@ def beside_each(outputs: int) -> Callable[[Callable[..., Iterator[Any]]], Callab
         @wraps(handler)
         def answer(*given: Any) -> Iterator[Any]:
             try:
-                for values in handler(*given):
-                    yield "", *values
+                yield from handler(*given)
             except Exception as error:
                 yield alert(error), *[gr.skip()] * outputs
 
@@ -65,7 +63,6 @@ def sentence(error: Exception) -> str:
     return UNKNOWN
 
 
-def warn(sentences: Iterable[str]) -> None:
-    """Sentences in the page, beside what goes on."""
-    for one in sentences:
-        gr.Warning(escape(one), duration=None)
+def remark(sentences: Iterable[str]) -> str:
+    """HTML with sentences that stop nothing."""
+    return "".join(f'<p class="note" role="status">{escape(one)}</p>' for one in dict.fromkeys(sentences))

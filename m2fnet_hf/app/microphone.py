@@ -7,7 +7,7 @@ import numpy as np
 
 from ..online.listener import Listener
 from .handlers import Handlers, LiveTimeline
-from .messages import warn
+from .messages import remark
 
 LONGEST = 3600  # seconds of one conversation
 
@@ -25,9 +25,10 @@ class Conversation:
         self.listener = Listener(handlers.pipe, asr=handlers.asr, faces=handlers.faces)
         self.timeline = LiveTimeline(handlers, request)
         self.answers: dict[int, Any] = {}
+        self.problems: list[str] = []
 
-    def add_sound(self, sampling_rate: int, samples: np.ndarray) -> Any:
-        """The timeline, where something was said.
+    def add_sound(self, sampling_rate: int, samples: np.ndarray) -> tuple[str, Any]:
+        """Remarks, and the timeline, where something was said.
 
         Args:
             sampling_rate: in Hz.
@@ -41,14 +42,12 @@ class Conversation:
                 raise ValueError(f"A conversation must be no longer than {LONGEST // 60} minutes; start another one.")
             return self._shown(self.listener.add_sound(samples, sampling_rate))
 
-    def finish(self) -> Any:
-        """The timeline, where something was being said at the end."""
+    def finish(self) -> tuple[str, Any]:
+        """Remarks, and the timeline, where something was being said at the end."""
         with self.handlers.turn:
             return self._shown(self.listener.finish())
 
-    def _shown(self, found: list[tuple[int, Any]]) -> Any:
-        warn(self.listener.take_problems())
-        if not found:
-            return gr.skip()
+    def _shown(self, found: list[tuple[int, Any]]) -> tuple[str, Any]:
+        self.problems += self.listener.take_problems()
         self.answers.update(found)
-        return self.timeline(self.answers, "conversation")
+        return remark(self.problems), self.timeline(self.answers, "conversation") if found else gr.skip()

@@ -35,9 +35,13 @@ LIVE_AT_ONCE = 4
 CHUNK = 0.5  # seconds of sound, and between two pictures
 BESIDE = 360  # pixels of width that a part needs to stand beside another
 PAUSE = "() => document.querySelector('.player video, .player audio')?.pause()"
-# Gradio's own fonts come from elsewhere.
-THEME = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
-CSS = (Path(__file__).with_name("page.css")).read_text(encoding="utf-8")
+# Gradio's own fonts come from elsewhere, and white on its orange and its blue on dark are hard to read.
+BUTTON = {f"button_primary_background_fill{state}": "*primary_700" for state in ("", "_dark")}
+POINTED_AT = {f"button_primary_background_fill_hover{state}": "*primary_800" for state in ("", "_dark")}
+THEME = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]).set(
+    **BUTTON, **POINTED_AT, link_text_color_dark="*secondary_400"
+)
+CSS, SCRIPT = (Path(__file__).with_name(f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
 
 
 class Inputs(NamedTuple):
@@ -54,7 +58,8 @@ def build_page(handlers: Handlers) -> gr.Blocks:
     title = "The emotions of a conversation"
     with UploadsOnly(title=title, analytics_enabled=False, fill_width=True, delete_cache=(HOUR // 6, HOUR)) as page:
         gr.Markdown(
-            f"# {title}\nGive a recording and who says what in it, or the words alone. Model: {handlers.model}"
+            f"# {title}\nGive a recording and who says what in it (subtitles, csv, text, JSON, ELAN or Praat), or the "
+            f"words alone. Model: {handlers.model}"
             f"{f' (licence: {handlers.license})' if handlers.license else ''}."
         )
         if note := reads_only(handlers.reads):
@@ -81,9 +86,9 @@ def _one(handlers: Handlers) -> None:
     with gr.Row():
         predict, play = gr.Button("Predict", variant="primary"), gr.Button("Play live")
         stop = gr.Button("Stop")
-    problem = gr.HTML()
+    problem = gr.HTML(elem_classes="said")
     with gr.Row():
-        with gr.Column(min_width=BESIDE):
+        with gr.Column(min_width=BESIDE, elem_classes="beside"):
             player = gr.HTML(elem_classes="player")
         with gr.Column(min_width=BESIDE, scale=3):  # room for the page's timeline beside its table
             timeline = gr.HTML()
@@ -117,7 +122,7 @@ def _recording() -> tuple[gr.File, gr.Dropdown]:
         elem_id="recording",
     )
     as_paths(recording)
-    problem = gr.HTML(elem_id="recording-problem")
+    problem = gr.HTML(elem_id="recording-problem", elem_classes="said")
     track = gr.Dropdown(label="Sound track", visible=False, elem_id="track")
     with gr.Accordion("Record it now", open=False):
         mirror = gr.WebcamOptions(mirror=False)
@@ -129,26 +134,27 @@ def _recording() -> tuple[gr.File, gr.Dropdown]:
     return recording, track
 
 
-def _tracks(recording: str | None) -> gr.Dropdown:
-    """The choice of a sound track, where there are several; a file that is no recording is refused."""
+def _tracks(recording: str | None) -> tuple[str, gr.Dropdown]:
+    """No remark, and the choice of a sound track, where there are several; a file that is no recording is refused."""
     if recording is None:
-        return gr.Dropdown(visible=False, value=None, choices=[])
+        return "", gr.Dropdown(visible=False, value=None, choices=[])
     chosen, names = check_recording(recording).audio_track, sound_tracks(recording)
     choices = [(name, number) for number, name in enumerate(names, start=1)]
-    return gr.Dropdown(choices=choices, value=chosen, visible=len(choices) > 1)
+    return "", gr.Dropdown(choices=choices, value=chosen, visible=len(choices) > 1)
 
 
 def _transcript(recording: gr.File) -> tuple[gr.File, gr.Dataframe]:
     transcript = gr.File(
-        label=f"Transcript: subtitles, csv, text, JSON, ELAN, Praat, up to {LARGEST_TRANSCRIPT} MB",
+        label=f"Transcript, up to {LARGEST_TRANSCRIPT} MB",
         file_types=TRANSCRIPT_TYPES,
         height=140,
         elem_id="transcript",
     )
     as_paths(transcript)
-    problem = gr.HTML(elem_id="transcript-problem")
+    problem = gr.HTML(elem_id="transcript-problem", elem_classes="said")
     table = gr.Dataframe(
         label=f"Who says what; times in seconds; up to {MOST_UTTERANCES} rows. It can be corrected and predicted again",
+        value=[[None] * len(COLUMNS)],  # a row to write into
         headers=list(COLUMNS),
         column_count=(len(COLUMNS), "fixed"),  # type: ignore[arg-type]  # as its documentation says
         column_widths=["85px", "85px", "120px", "auto"],
@@ -191,7 +197,7 @@ def _several(handlers: Handlers) -> None:
     as_paths(folder)
     folder.upload(lambda chosen: chosen, folder, files, api_visibility="private")
     button = gr.Button("Predict all", variant="primary")
-    problem, table = gr.HTML(), gr.HTML()
+    problem, table = gr.HTML(elem_classes="said"), gr.HTML()
     reports = gr.Files(label="Reports", visible=False)
     button.click(
         beside(2)(SeveralHandler(handlers).__call__),
@@ -210,14 +216,14 @@ def _microphone(handlers: Handlers) -> None:
         "camera on, faces are looked for as well."
     )
 
-    def add_sound(chunk: Any, conversation: Conversation | None, request: gr.Request) -> tuple[Any, Any]:
+    def add_sound(chunk: Any, conversation: Conversation | None, request: gr.Request) -> tuple[Any, ...]:
         if chunk is None:
-            return gr.skip(), conversation
+            return gr.skip(), gr.skip(), conversation
         conversation = conversation or Conversation(handlers, request)
-        return conversation.add_sound(*chunk), conversation
+        return *conversation.add_sound(*chunk), conversation
 
-    def finish(conversation: Conversation | None) -> tuple[Any, None]:
-        return (gr.skip() if conversation is None else conversation.finish()), None
+    def finish(conversation: Conversation | None) -> tuple[Any, ...]:
+        return *((gr.skip(), gr.skip()) if conversation is None else conversation.finish()), None
 
     def add_picture(image: Any, conversation: Conversation | None) -> None:
         if image is not None and conversation is not None:
@@ -230,7 +236,7 @@ def _microphone(handlers: Handlers) -> None:
             )
             camera = gr.Image(label="Camera", sources=["webcam"], streaming=True, type="numpy", elem_id="camera")
         with gr.Column(min_width=BESIDE, scale=3):
-            problem, timeline = gr.HTML(), gr.HTML(elem_id="heard")
+            problem, timeline = gr.HTML(elem_classes="said"), gr.HTML(elem_id="heard")
     conversation = gr.State(None)
     options: dict[str, Any] = {
         "concurrency_limit": LIVE_AT_ONCE,

@@ -4,7 +4,7 @@ from typing import Any
 
 from ..hub.load import load_pipeline, model_license, model_name
 from .handlers import Handlers
-from .page import CSS, THEME, build_page
+from .page import CSS, SCRIPT, THEME, build_page
 from .uploads import LARGEST_RECORDING
 
 MOST_SESSIONS = 100  # Gradio keeps those of visitors who left, too, and each takes memory
@@ -34,6 +34,7 @@ def serve(handlers: Handlers, **options: Any) -> Any:
         max_file_size=f"{LARGEST_RECORDING}mb",
         theme=THEME,
         css=CSS,
+        head=f"<script>{SCRIPT}</script>",
         footer_links=[],
         run_history=False,  # the next one at this browser need not know
         state_session_capacity=MOST_SESSIONS,

@@ -27,8 +27,8 @@ class SeveralHandler:
         uploads: Sequence[str] | None,
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008  so Gradio finds it
-    ) -> tuple[str, Any]:
-        """A table with a row for each conversation, and a zip file of all reports.
+    ) -> tuple[str, str, Any]:
+        """No remark, a table with a row for each conversation, and a zip file of all reports.
 
         Raises:
             ValueError: for too many files, two of one name, or none that can be read.
@@ -48,7 +48,7 @@ class SeveralHandler:
         rows = [self._row(pair, reports, progress) for pair in pairs]
         rows += [(name, "not used") for name in left_out]
         archives = [shutil.make_archive(str(reports), "zip", reports)] if any(reports.iterdir()) else []
-        return _table(rows), gr.Files(archives, visible=bool(archives))
+        return "", _table(rows), gr.Files(archives, visible=bool(archives))
 
     def _row(self, pair: Pair, folder: Path, progress: gr.Progress) -> tuple[str, str]:
         """Its name, and its emotions or why there are none."""
@@ -65,7 +65,8 @@ class SeveralHandler:
         except Exception as error:
             return pair.name, sentence(error)
         counts = Counter(one["label"] for one in result["utterances"])
-        return pair.name, ", ".join(f"{label} {count}" for label, count in counts.most_common())
+        emotions = ", ".join(f"{label} {count}" for label, count in counts.most_common())
+        return pair.name, ". ".join([emotions, *result["warnings"]])
 
 
 def _table(rows: Sequence[tuple[str, str]]) -> str:

@@ -68,8 +68,8 @@ class Visitor:
             problem, timeline, modalities, _, table = self.client.predict(*files, table, None, api_name="/predict")
         except gradio_client.exceptions.AppError as error:
             return Answer(unescape(str(error)))
-        if problem:
-            (sentence,) = ALERT.findall(problem)
+        if alerts := ALERT.findall(problem):
+            (sentence,) = alerts
             return Answer(unescape(sentence))
         return Answer("", timeline, modalities, table["data"])
 

@@ -1,22 +1,25 @@
 """What the documentation tells people to type: tutorials run as they stand, all other commands and imports exist."""
 
 import ast
+import multiprocessing
 import os
 import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from m2fnet_hf.cli import _parse
+from m2fnet_hf.cli import _parse, main
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -27,6 +30,12 @@ INLINE = re.compile(r"`(m2fnet [^`]+)`")
 EXTRAS = re.compile(r"m2fnet-hf\[([\w,]+)\]")
 # What a page of one's own computer has in the place of these.
 STAND_INS = {"pip": 'echo "pip $*"', "python3": f'exec {shlex.quote(sys.executable)} "$@"'}
+FORKED = """\
+printf '%s\\0' {name} "$@" > {desk}/request
+cat {desk}/said
+exit "$(cat {desk}/status)"
+"""
+PIPES = ("request", "said", "status")
 
 
 class Block(NamedTuple):
@@ -57,24 +66,59 @@ def desk(tmp_path: Path) -> Path:
     """A folder with an interview, where the commands of a page find what they need."""
     for suffix in (".mp4", ".srt"):
         shutil.copy(SAMPLE.with_suffix(suffix), tmp_path / f"interview{suffix}")
+    for name in PIPES:
+        os.mkfifo(tmp_path / name)
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name, line in STAND_INS.items():
+    forked = {name: FORKED.format(name=name, desk=shlex.quote(str(tmp_path))) for name in ("m2fnet", "block")}
+    for name, line in {**STAND_INS, **forked}.items():
         (programs / name).write_text(f"#!/bin/sh\n{line}\n")
         (programs / name).chmod(0o755)
-    (programs / "m2fnet").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m m2fnet_hf "$@"\n')
-    (programs / "m2fnet").chmod(0o755)
     return tmp_path
 
 
-def run(page: Path, desk: Path, language: str | None = None) -> str:
+def forked(desk: Path, words: Sequence[str]) -> multiprocessing.Process:
+    """`m2fnet` or a block of Python, in a process that is forked because starting anew takes seconds."""
+
+    def work() -> None:
+        os.chdir(desk)
+        with (desk / "said").open("w", buffering=1) as sys.stdout:
+            sys.stderr = sys.stdout
+            if words[0] == "m2fnet":
+                raise SystemExit(main(words[1:]))
+            exec(Path(words[1]).read_text(), {})
+
+    process = multiprocessing.get_context("fork").Process(target=work)
+    process.start()
+    return process
+
+
+def run(page: Path, desk: Path, port: int = 8000) -> str:
     """The blocks of a page, one after the other in one shell; returns what they print."""
-    python = f"{shlex.quote(sys.executable)} - <<'PYTHON'\n%sPYTHON\n"
-    parts = [one.code if one.language == "sh" else python % one.code for one in blocks(page) if one.language != "text"]
+    import_module("m2fnet_hf.pipeline_m2fnet")  # once for all that are forked
+
+    def serve() -> None:
+        while words := (desk / "request").read_text().split("\0")[:-1]:
+            process = forked(desk, words)
+            process.join()
+            (desk / "status").write_text(str(process.exitcode))
+
+    script = ["set -e", "trap 'kill $(jobs -p) 2> /dev/null || true' EXIT"]  # a service runs until then
+    for number, one in enumerate(blocks(page)):
+        if one.language == "python":
+            (desk / f"{number}.py").write_text(one.code)
+            script.append(f"block {number}.py")
+        elif one.language == "sh":
+            script.append(one.code.replace("8000", str(port)))
     path = f"{desk / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    script = "set -e\ntrap 'kill $(jobs -p) 2> /dev/null || true' EXIT\n" + "".join(parts)  # a service runs until then
-    ran = subprocess.run(["bash", "-c", script], cwd=desk, env=environment, capture_output=True, text=True, timeout=500)
+    server = threading.Thread(target=serve, daemon=True)
+    server.start()
+    ran = subprocess.run(
+        ["bash", "-c", "\n".join(script)], cwd=desk, env=environment, capture_output=True, text=True, timeout=500
+    )
+    (desk / "request").write_text("")
+    server.join()
     assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
     return ran.stdout
 
@@ -106,7 +150,10 @@ def test_service(desk: Path) -> None:
     for path in (ROOT / "examples" / "serving").iterdir():
         if path.is_file():
             shutil.copy(path, desk)
-    shown = run(DOCS / "tutorials" / "service.md", desk)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shown = run(DOCS / "tutorials" / "service.md", desk, port)
     assert '"label"' in shown
     assert '"error"' in shown
 
@@ -117,20 +164,13 @@ def test_app(desk: Path) -> None:
     pytest.importorskip("gradio", reason="Gradio, which serves the app, is not installed")
     install, serve = joined(next(one.code for one in blocks(DOCS / "tutorials" / "app.md")))
     assert install.startswith("pip install")
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "GRADIO_SERVER_PORT": "7869",
-        "GRADIO_ANALYTICS_ENABLED": "0",
-        "PYTHONUNBUFFERED": "1",
-    }
-    words = [sys.executable, "-m", *serve.replace("m2fnet", "m2fnet_hf").split()]
-    with subprocess.Popen(words, cwd=desk, env=environment, stdout=subprocess.PIPE, text=True) as app:
-        try:
-            address = next(found[0] for line in app.stdout if (found := re.search(r"http://[\d.:]+", line)))
-            assert urllib.request.urlopen(address, timeout=60).status == 200
-        finally:
-            app.send_signal(signal.SIGINT)
+    app = forked(desk, serve.split())
+    with (desk / "said").open() as said:
+        address = next(found[0] for line in said if (found := re.search(r"http://[\d.:]+", line)))
+        assert urllib.request.urlopen(address, timeout=60).status == 200
+        os.kill(app.pid, signal.SIGINT)
+        app.join()
+    assert app.exitcode in (0, 130)
 
 
 def test_every_command_is_one() -> None:
