@@ -34,7 +34,7 @@ RETIRED = {
     r"\bload(?:s|ed|ing)?(?: \w+){0,3} down\b": "download",
 }
 # Where a word means what it says.
-LITERAL = {"m2fnet_hf/faces/appearance.py": r"\beyes\b"}
+LITERAL = {"m2fnet_hf/app/handlers.py": r"\.observe\(page\)", "m2fnet_hf/faces/appearance.py": r"\beyes\b"}
 # A figure is a picture: matplotlib's, an option that asks for pictures, or one of a paper.
 FIGURE = re.compile(r"(?i)(?<!con)figures?")
 PICTURES = re.compile(r"--figures\b|options\.figures\b|\bfigures/|\b[Ff]igures? \d")
