@@ -22,7 +22,7 @@ ALTERNATIVES: dict[str, dict[str, Any]] = {
     "no lone emotions": {"lone": 0},
     "neither": {"short": 45, "lone": 0},
     "clean 0.3": {"clean": 0.3},
-    "read aloud 150": {"read_aloud": 150},
+    "read aloud 350": {"read_aloud": 350},
     "dropout 0.1, batch 256": {
         "batch": 256,
         "model": {"hidden_dropout": 0.1, "attention_dropout": 0.1, "classifier_dropout": 0.1},

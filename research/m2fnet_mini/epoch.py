@@ -26,7 +26,7 @@ def conversations_of(stage: Stage, settings: Mapping[str, Any], confusion: np.nd
         made.append(one)
     read = stage.tables.read_aloud.get("train", {})
     spoken = [n for n in range(len(train)) if int(train.starts[n]) in read]
-    made += [plain_text(train, int(one), read) for one in random.permutation(spoken)[: settings["read_aloud"]]]
+    made += [plain_text(train, int(one), read) for one in random.choice(spoken, settings["read_aloud"])]
     made += [recording(stage, settings) for _ in range(settings["acted"])]
     made += [few_words(stage, settings) for _ in range(settings["short"])]
     made += [lone_emotion(stage) for _ in range(settings["lone"])]

@@ -78,6 +78,7 @@ def gather(meld_test: dict[str, Any], checkpoint: Path) -> dict[str, Any]:
                 for name, corpora in baselines["strangers"].items()
             },
         },
+        "real_recordings": read("real_recordings.json"),
         "speed": read("speed.json"),
         "published": PUBLISHED,
         "runs": sorted(path.parent.name for path in (RUNS / "runs").glob("*-s[0-9]/results-test.json")),

@@ -40,7 +40,7 @@ SETTINGS: dict[str, Any] = {
     "gold": 0.5,
     "pairs": 500,  # dialogues an epoch
     "texts": 1038,
-    "read_aloud": 350,
+    "read_aloud": 700,
     "acted": 450,
     "short": 1200,  # acted conversations of one or two utterances
     "lone": 600,  # conversations in which one voice has an emotion
