@@ -35,7 +35,7 @@ LONGEST_RECORDING = 60
 class Conversation:
     """Rows of [`Tables`] by utterance [U], -1 where absent; speakers, and the target of each utterance [U, C].
 
-    `taught` where it is to be answered as the teacher answers its words.
+    `distilled` where it is to be answered as the teacher answers its words.
     """
 
     text: np.ndarray
@@ -43,7 +43,7 @@ class Conversation:
     faces: np.ndarray
     speakers: np.ndarray
     target: np.ndarray
-    taught: bool = False
+    distilled: bool = False
 
     def __len__(self) -> int:
         return len(self.text)
@@ -110,7 +110,7 @@ class Tables:
         )
 
     def collate(self, conversations: Sequence[Conversation], units_dropout: float = 0.0) -> dict[str, torch.Tensor]:
-        """The model's inputs, padded, `target` [B, U, C], `taught` [B]; Action Units hidden with that probability."""
+        """The model's inputs, padded, `target` [B, U, C], `distilled` [B]; Action Units hidden with that probability."""
         size = max(map(len, conversations))
 
         def padded(name: str, fill: int = ABSENT) -> torch.Tensor:
@@ -139,7 +139,7 @@ class Tables:
             "speaker_ids": speakers,
             "utterance_mask": mask,
             "target": target,
-            "taught": torch.tensor([one.taught for one in conversations]),
+            "distilled": torch.tensor([one.distilled for one in conversations]),
         }
 
 
@@ -318,7 +318,7 @@ def plain_text(texts: Texts, dialogue: int, read_aloud: dict[int, int] | None = 
     absent = np.full(len(rows), ABSENT)
     sound = absent if read_aloud is None else np.array([read_aloud.get(int(row), ABSENT) for row in rows])
     target = texts.teacher_probabilities[rows].astype(np.float32)
-    return Conversation(texts.first + rows, sound, absent, texts.speakers[rows], target, taught=True)
+    return Conversation(texts.first + rows, sound, absent, texts.speakers[rows], target, distilled=True)
 
 
 def batches(conversations: Sequence[Conversation], size: int, random: np.random.Generator) -> Iterable[list]:

@@ -126,14 +126,14 @@ def train(run: str, seed: int, changes: dict[str, Any] | None = None, output: Pa
                 part["lr"] = settings["learning_rate"] * min(1.0, progress * 20) * (1 + np.cos(np.pi * progress)) / 2
             batch = tables.collate(group, settings["units_dropout"])
             target = batch.pop("target")
-            taught = batch.pop("taught")
-            teacher_logits = teach(batch, target, taught, teacher, settings["mixed"])
+            distilled = batch.pop("distilled")
+            teacher_logits = teach(batch, target, distilled, teacher, settings["mixed"])
             batch["sound"] = disturb(batch["sound"], model, settings["input_dropout"])
             logits = model(**batch)
             real = batch["utterance_mask"]
             loss = nn.functional.cross_entropy(logits[real], target[real])
-            distance = (logits[taught] - logits[taught].mean(-1, keepdim=True) - teacher_logits).square().mean(-1)
-            loss = loss + settings["hint"] * (distance * real[taught]).sum() / real.sum()
+            distance = (logits[distilled] - logits[distilled].mean(-1, keepdim=True) - teacher_logits).square().mean(-1)
+            loss = loss + settings["hint"] * (distance * real[distilled]).sum() / real.sum()
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -189,16 +189,16 @@ def fit_scales(model: M2FNetMini, stage: Stage) -> None:
 def teach(
     batch: dict[str, torch.Tensor],
     target: torch.Tensor,
-    taught: torch.Tensor,
+    distilled: torch.Tensor,
     teacher: M2FNetForEmotionClassification,
     share: float,
 ) -> torch.Tensor:
-    """The teacher's logits, less their mean, on the words of the dialogues [B] that are `taught`.
+    """The teacher's logits, less their mean, on the words of the dialogues [B] that are `distilled`.
 
     In a share of them the features are mixed with other utterances' before, so that the student learns of more texts
     than MELD has. Features and `target` are changed in place.
     """
-    real, features = batch["utterance_mask"][taught], batch["text"][taught]
+    real, features = batch["utterance_mask"][distilled], batch["text"][distilled]
     if not len(real):
         return target.new_zeros(0, target.shape[1], CLASSES)
     others = features[real]
@@ -207,8 +207,8 @@ def teach(
     features = features * (1 - weight) + others * weight
     with torch.no_grad():
         logits = teacher(text_features=features, utterance_mask=real).logits / TEACHER_TEMPERATURE
-    batch["text"][taught] = features
-    target[taught] = logits.softmax(-1) * real.unsqueeze(-1)
+    batch["text"][distilled] = features
+    target[distilled] = logits.softmax(-1) * real.unsqueeze(-1)
     return logits - logits.mean(-1, keepdim=True)
 
 
