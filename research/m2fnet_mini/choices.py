@@ -16,6 +16,7 @@ from .evaluate import evaluate
 from .summary import CHOSEN_ON
 from .train import train
 
+ALOUD = ("weighted_f1", "agreement_with_text_alone")
 OUTPUT = Path(__file__).with_name("choices.json")
 ALTERNATIVES: dict[str, dict[str, Any]] = {
     "as it is": {},
@@ -45,6 +46,10 @@ def main() -> None:
 def in_short(results: dict[str, Any]) -> dict[str, float]:
     """What is weighed, per cent; F1 is weighted where nothing else is said."""
     text, pairs = results["text"], results["pairs"]
+    read_aloud = {
+        name: results["read_aloud"][split]
+        for name, split in (("read by espeak-ng", "dev"), ("read in unheard voices", "dev-unheard"))
+    }
     by_clip = {
         **{f"recordings, {name}": results["ravdess"][f"{name}_together"] for name in ("sound", "faces", "all")},
         **{f"clips by themselves, {name}": results["ravdess"][f"{name}_alone"] for name in ("sound", "faces", "all")},
@@ -54,8 +59,9 @@ def in_short(results: dict[str, Any]) -> dict[str, float]:
         "text alone": text["weighted_f1"],
         "text alone, macro F1": text["macro_f1"],
         "text alone, the teacher's label": text["agreement_with_teacher"],
-        "read by espeak-ng": results["read_aloud"]["dev"]["weighted_f1"],
-        "read by espeak-ng, unheard voices": results["read_aloud"]["dev-unheard"]["weighted_f1"],
+        **{
+            f"{name}, {metric.replace('_', ' ')}": read[metric] for name, read in read_aloud.items() for metric in ALOUD
+        },
         **{f"pairs, {name}": pairs[name]["weighted_f1"] for name in ("text", "text_sound", "all")},
         **{name: part["right"] / part["count"] for name, part in by_clip.items()},
     }

@@ -110,7 +110,7 @@ class Tables:
         )
 
     def collate(self, conversations: Sequence[Conversation], units_dropout: float = 0.0) -> dict[str, torch.Tensor]:
-        """The model's inputs, padded, `target` [B, U, C], `distilled` [B]; Action Units hidden with that probability."""
+        """The model's inputs, padded, `target` [B, U, C], `distilled` [B]; Action Units may be hidden."""
         size = max(map(len, conversations))
 
         def padded(name: str, fill: int = ABSENT) -> torch.Tensor:
