@@ -178,7 +178,7 @@ def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory, microphone: Path) -> Iterator[Any]:
+def chromium(tmp_path_factory: pytest.TempPathFactory, microphone: Path) -> Iterator[Any]:
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     programs = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
     absent = [name for name, place in programs.items() if place is None]
@@ -197,3 +197,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory, microphone: Path) -> Itera
     driver.set_window_size(1400, 900)
     yield driver
     driver.quit()
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: Any) -> Iterator[Any]:
+    yield chromium
+    chromium.get("about:blank")  # a page whose server is gone asks for it without a pause
