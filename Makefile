@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --constraint constraints.txt
 SAMPLE := examples/sample_dialogue/conversation
+# A file's tests stay together, in the order of tests/conftest.py.
+SIDE_BY_SIDE := --numprocesses logical --dist loadfile --no-loadscope-reorder
 # What the tests need and pip has not.
 PROGRAMS := chromium chromedriver espeak-ng
 WHEEL := build/wheel
@@ -21,13 +23,13 @@ demo: $(VENV)/core
 # All tests, whereas `pytest` alone leaves out the slow ones.
 test: $(VENV)/dev
 	$(MAKE) --jobs 2 lint programs whisper pythons
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m '' --numprocesses logical --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m '' $(SIDE_BY_SIDE)
 
 fast: $(VENV)/dev programs
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 slow: $(VENV)/dev programs whisper
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow --numprocesses logical --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow $(SIDE_BY_SIDE)
 
 # The site, in build/site; a warning is an error. The variable silences the theme's advertisement of its successor.
 docs: $(VENV)/dev

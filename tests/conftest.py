@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -45,6 +46,12 @@ def pytest_report_header() -> str:
     if wanted is not None and not folder.is_relative_to(Path(wanted).resolve()):
         raise pytest.UsageError(f"The package of {wanted} is to be tested, found the one in {folder}.")
     return f"m2fnet_hf: {folder}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that no process is left alone with one."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(autouse=True)

@@ -13,13 +13,9 @@ import m2fnet_hf
 FIRST = [
     "import m2fnet_hf",
     "from transformers import AutoConfig",
-    "from transformers import AutoModel",
-    "from transformers import BertModel",
     "from transformers import Trainer",
     "from transformers import pipeline",
     "from m2fnet_hf import AUFeatureExtractor",
-    "import m2fnet_hf.configuration_m2fnet",
-    "import m2fnet_hf.modeling_m2fnet",
     "import m2fnet_hf.processing_m2fnet",
     "import m2fnet_hf.pipeline_m2fnet",
 ]

@@ -244,13 +244,13 @@ def last_checkpoint(folder: str | Path, limit: int | None = None) -> str | None:
         path = Path(checkpoint)
         try:
             state = json.loads((path / TRAINER_STATE_NAME).read_text())  # it is written last
-            if not files <= {file.name for file in path.iterdir()}:
-                raise FileNotFoundError
+            found = {file.name for file in path.iterdir()}
         except (OSError, ValueError):
+            found = set()
+        if not files <= found:
             shutil.rmtree(path, ignore_errors=True)
-            continue
-        if last is None:
-            last, best, files = checkpoint, state["best_model_checkpoint"], {file.name for file in path.iterdir()}
+        elif last is None:
+            last, best, files = checkpoint, state["best_model_checkpoint"], found
     # As the library did not come to do.
     rotate_checkpoints(str(folder), limit, None if best is None else str(Path(folder, Path(best).name)))
     return last

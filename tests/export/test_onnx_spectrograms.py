@@ -28,7 +28,8 @@ def test_the_graphs_give_torchs_logits(tmp_path: Path, kind: str) -> None:
         visual=False,
         audio_config=tiny.mel_config(kind),
         audio_pooling="mean_std",
-        num_blocks=2,
+        num_hidden_layers=1,
+        num_fusion_layers=1,
         audio_final_norm=final_norm,
     )
     model, processor = M2FNetForEmotionClassification(config).eval(), tiny.mel_processor(kind)

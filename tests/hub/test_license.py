@@ -1,12 +1,13 @@
 """The licence of a model's weights: read from its card, said once a run, written into results, passed on."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny
 
+from m2fnet_hf import M2FNetForEmotionClassification
 from m2fnet_hf.cli import main
 from m2fnet_hf.hub.license import CODE_LICENSE, ModelLicense, read_license
 from m2fnet_hf.hub.load import model_license
@@ -20,8 +21,10 @@ SENTENCE = "m2fnet: the model voices is licensed cc-by-nc-sa-4.0 (RAVDESS, EmoDB
 
 
 @pytest.fixture
-def voices(tiny_checkpoint: Path, tmp_path: Path) -> Path:
-    folder = shutil.copytree(tiny_checkpoint, tmp_path / "voices")
+def voices(tmp_path: Path) -> Path:
+    folder = tmp_path / "voices"
+    M2FNetForEmotionClassification(tiny.config(audio=None, visual=False, num_hidden_layers=1)).save_pretrained(folder)
+    tiny.processor().save_pretrained(folder)
     (folder / "README.md").write_text(CARD)
     (folder / "LICENSE").write_text("Attribution-NonCommercial-ShareAlike 4.0 International")
     return folder

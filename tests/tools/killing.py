@@ -14,9 +14,17 @@ def killed(run: Callable[..., Any], arguments: Sequence[Any], folder: Path, file
     # Forked, because starting anew takes seconds.
     process = multiprocessing.get_context("fork").Process(target=run, args=tuple(arguments))
     process.start()
-    while process.is_alive() and len(list(folder.rglob("*.safetensors"))) < files:
+    while process.is_alive() and _stored(folder) < files:
         time.sleep(0.001)
     if process.pid is not None and process.is_alive():
         os.kill(process.pid, signal.SIGKILL)
     process.join()
     return process.exitcode
+
+
+def _stored(folder: Path) -> int:
+    """Safetensors files in a folder; none while a folder in it is being removed."""
+    try:
+        return len(list(folder.rglob("*.safetensors")))
+    except FileNotFoundError:
+        return 0

@@ -143,7 +143,9 @@ def _praat_tiers(text: str) -> Iterator[tuple[str, bool, list[tuple[float, float
         token = tokens[place]
         place += 1
         if token[group] is None:
-            raise _BrokenError(f"{token[0]:.40} where a {'string' if group == 1 else 'number'} was expected")
+            raise _BrokenError(
+                f"{' '.join(token[0].split()):.40} where a {'string' if group == 1 else 'number'} was expected"
+            )
         return token[group].replace('""', '"')
 
     if (read(1), read(1)) != ("ooTextFile", "TextGrid"):
