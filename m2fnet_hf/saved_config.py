@@ -64,8 +64,8 @@ class SavedConfig:
         return self.audio_config is not None and self.audio_config.model_type in SPECTROGRAM_ENCODERS
 
     @property
-    def sound_input(self) -> str:
-        """What the sound encoder's input is called."""
+    def audio_input(self) -> str:
+        """The input that the sound encoder reads, as `M2FNetConfig.audio_input`."""
         return "input_features" if self.reads_spectrograms else "input_values"
 
 

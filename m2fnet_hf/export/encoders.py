@@ -246,7 +246,7 @@ def build_encoder(folder: Path, config: SavedConfig, modality: str) -> Any:
         return None
     sound = SpectrogramEncoder if config.reads_spectrograms else AudioEncoder
     kinds: dict[str, Any] = {"text": TextEncoder, "audio": sound, "visual": VisualEncoder}
-    read = {"text": "input_ids", "audio": config.sound_input, "visual": "faces"}[modality]
+    read = {"text": "input_ids", "audio": config.audio_input, "visual": "faces"}[modality]
     return kinds[modality](Session(folder, encoder_name(modality), [read], "features"), config)
 
 

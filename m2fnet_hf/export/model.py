@@ -141,7 +141,7 @@ class ExportedModel:
             present[chosen] = True
 
     def _encode_sounds(self, utterances: list[Utterance], processor: ExportedProcessor) -> np.ndarray:
-        name = self.config.sound_input
+        name = self.config.audio_input
         rows: Any = map(processor.sound, utterances)
         return self.encoder("audio").encode([{name: row} for row in rows])
 

@@ -281,21 +281,10 @@ def test_the_sound_track_of_a_recording_is_chosen(visitor: Visitor, tmp_path: Pa
 
 
 def test_the_page_is_there_within_two_seconds(visitor: Visitor, address: str) -> None:
-    """In a browser that was here before; on a machine that does much else, within twice what Gradio alone takes."""
-    with gradio.Blocks(analytics_enabled=False) as bare:
-        gradio.Markdown("# Nothing")
-    without_us = bare.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False)[1]
-
-    def painted(address: str) -> float:
-        visitor.browser.get(address)
-        script = "return performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
-        return wait_for(lambda: visitor.browser.execute_script(script))
-
-    ours = painted(address)
-    if ours > FIRST_PAINT:
-        gradios = max(painted(without_us) for _ in range(3))
-        ours = min(ours, painted(address))
-        assert ours < max(FIRST_PAINT, 2 * gradios), (ours, gradios)
+    """In a browser that was here before, as the first visit is of a page that is not yet in memory."""
+    visitor.browser.get(address)
+    script = "return performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+    assert wait_for(lambda: visitor.browser.execute_script(script)) < FIRST_PAINT
 
 
 def test_live_grows(visitor: Visitor, tmp_path: Path) -> None:
