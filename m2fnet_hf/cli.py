@@ -26,20 +26,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     options = _parse(arguments)
-    with Stopping() as stopping:
-        try:
+    stopping = Stopping()
+    try:
+        with stopping:
             options.command(options)
-        except KeyboardInterrupt:
+    except KeyboardInterrupt:  # at any moment, that of leaving included
+        return _fail("interrupted.", stopping.status)
+    except BrokenPipeError:  # `m2fnet predict ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except Exception as error:
+        if stopping.signal is not None:
             return _fail("interrupted.", stopping.status)
-        except BrokenPipeError:  # `m2fnet predict ... | head`
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return EXIT_FAILED
-        except Exception as error:
-            if stopping.signal is not None:
-                return _fail("interrupted.", stopping.status)
-            if options.debug:
-                raise
-            return _fail(sentence_of(error), EXIT_FAILED)
+        if options.debug:
+            raise
+        return _fail(sentence_of(error), EXIT_FAILED)
     return 0
 
 
