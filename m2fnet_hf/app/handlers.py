@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
-from threading import Lock
 from typing import Any
 from urllib.parse import quote
 
@@ -22,10 +21,11 @@ from ..recordings.transcribe import transcribe
 from ..reports.console_tables import UNREAD
 from ..reports.result import build_result
 from ..reports.writers import write_reports
-from ..utils.console import remarks
+from ..utils.console import gathered
 from .messages import remark
 from .modality_table import modality_table
 from .rows import from_rows, to_rows
+from .turn import Turn
 from .uploads import check_recording, open_upload
 
 FITTED = (
@@ -65,7 +65,7 @@ class Handlers:
         self.license = license
         self.reads = pipe.model.config.modalities
         # The tokenizer is for one thread at a time, and warnings are caught for the whole process.
-        self.turn = Lock()
+        self.turn = Turn()
 
     def predict(
         self,
@@ -167,7 +167,7 @@ class Handlers:
         self, result: dict[str, Any], folder: str | Path, stem: str, recording: str | None
     ) -> tuple[list[Path], list[str]]:
         """The reports, and what was left out of them."""
-        with remarks() as left_out:
+        with gathered() as left_out:
             reports = write_reports(result, folder, stem, recording=recording)
         return reports, left_out
 

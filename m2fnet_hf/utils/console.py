@@ -47,8 +47,8 @@ def show(table: "RenderableType") -> None:
 
 
 @contextmanager
-def remarks() -> Iterator[list[str]]:
-    """What the package warns of, gathered and then said."""
+def gathered() -> Iterator[list[str]]:
+    """What the package warns of."""
     said: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default", UserWarning)
@@ -57,8 +57,18 @@ def remarks() -> Iterator[list[str]]:
         finally:
             ours = [one for one in caught if PACKAGE in Path(one.filename).parts]
             said += dict.fromkeys(str(one.message) for one in ours)
-            for sentence in said:
-                say(sentence)
+
+
+@contextmanager
+def remarks() -> Iterator[list[str]]:
+    """What the package warns of, gathered and then said."""
+    said: list[str] = []
+    try:
+        with gathered() as said:
+            yield said
+    finally:
+        for sentence in said:
+            say(sentence)
 
 
 def say(sentence: str) -> None:

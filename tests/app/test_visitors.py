@@ -197,7 +197,6 @@ def resident() -> float:
     return pages * 4096 / 2**20
 
 
-@pytest.mark.skip(reason="not reached: Gradio keeps sessions, 5 to 17 % more from call 50 to 200")
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the memory of a process is told by /proc")
 def test_memory_and_folders_do_not_grow_with_calls(address: str, folder: Path) -> None:
