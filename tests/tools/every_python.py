@@ -8,7 +8,10 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from configparser import ConfigParser
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -26,17 +29,19 @@ TESTS = (
 # Whoever installs these gets torch, or needs it to use them.
 WITH_TORCH = ("huggingface-hub", "safetensors", "torch", "transformers")
 # `tests/reports/test_plots.py` makes its numbers with a model.
-NOT_THESE = ("tests/reports/test_plots.py",)
+EXCEPT = ("--ignore=tests/reports/test_plots.py",)
+PIP = ("-m", "pip", "install", "--quiet")
 
 
 def main(folder: Path) -> int:
     settings = ConfigParser()
     settings.read(ROOT / "setup.cfg")
     found = {version: _find(version) for version in _versions(settings)}
-    failed = [
-        version for version, python in found.items() if python is not None and not _passes(folder, python, settings)
-    ]
     absent = [version for version, python in found.items() if python is None]
+    environments = {version: _environment(folder, python) for version, python in found.items() if python is not None}
+    with ThreadPoolExecutor() as threads:  # half of the time something is downloaded or unpacked
+        passed = list(threads.map(partial(_passes, _requirements(settings)), environments.values()))
+    failed = [version for version, has_passed in zip(environments, passed, strict=True) if not has_passed]
     if absent:
         print(f"Not found, and so not tested: Python {', '.join(absent)}.")
     if failed:
@@ -62,15 +67,21 @@ def _find(version: str) -> Path | None:
     )
 
 
-def _passes(folder: Path, python: Path, settings: ConfigParser) -> bool:
+def _environment(folder: Path, python: Path) -> Path:
+    """The Python of an environment with the package, without what it needs."""
     environment = folder / python.resolve().name
     subprocess.run([python, "-m", "venv", environment], check=True)
-    pip = [environment / "bin" / "python", "-m", "pip", "install", "--quiet", "--upgrade"]
-    subprocess.run([*pip, *_requirements(settings), "pytest", "pytest-xdist"], check=True)
-    subprocess.run([*pip, "--no-deps", "--editable", ROOT], check=True)
-    tests = [*TESTS, *(f"--ignore={name}" for name in NOT_THESE)]
-    command = [environment / "bin" / "python", "-m", "pytest", "--numprocesses", "logical", "-p", "no:cacheprovider"]
-    return subprocess.run([*command, *tests], cwd=ROOT).returncode == 0
+    own = environment / "bin" / "python"
+    subprocess.run([own, *PIP, "--no-deps", "--editable", ROOT], check=True)
+    return own
+
+
+def _passes(requirements: Sequence[str], python: Path) -> bool:
+    subprocess.run([python, *PIP, "--upgrade", *requirements, "pytest", "pytest-xdist"], check=True)
+    command = [python, "-m", "pytest", "--numprocesses", "logical", "-p", "no:cacheprovider", *TESTS, *EXCEPT]
+    ran = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    print(ran.stdout, flush=True)
+    return ran.returncode == 0
 
 
 def _requirements(settings: ConfigParser) -> list[str]:
