@@ -65,11 +65,11 @@ def build_page(handlers: Handlers) -> gr.Blocks:
         if note := reads_only(handlers.reads):
             gr.HTML(f'<p class="note">{note}</p>')
         with gr.Tabs():
-            with gr.Tab("One conversation"):
+            with gr.Tab("Conversation"):
                 _one(handlers)
             with gr.Tab("Several"):
                 _several(handlers)
-            with gr.Tab("Microphone and camera"):
+            with gr.Tab("Live"):
                 _microphone(handlers)
         page.unload(handlers.forget)
     return page.queue(max_size=WAITING)

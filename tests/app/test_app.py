@@ -249,7 +249,7 @@ def test_axe_finds_nothing_before_and_after_an_answer(visitor: Visitor) -> None:
     assert visitor.answer()[0][2] == "You came!"
     assert "need the start and end of utterances, found none" in visitor.text(), "a remark stands in the page"
     check(*wide, *narrow)
-    for tab in ("Several", "Microphone and camera"):
+    for tab in ("Several", "Live"):
         visitor.click(tab)
         check(wide[0], narrow[1])
 
@@ -374,7 +374,7 @@ def test_what_is_said_into_the_microphone_is_judged(
         file.setparams(heard.getparams())
         file.writeframes(heard.readframes(10**9) + silence.tobytes())
     visitor = Visitor(browser, serve(str(tiny_checkpoint), "none"))
-    visitor.click("Microphone and camera")
+    visitor.click("Live")
     (start,) = visitor.wait_for(
         "#microphone button.record-button, #microphone [aria-label='Record'], #microphone .record"
     )
