@@ -30,7 +30,8 @@ COMMAND_LINE = ("m2fnet_hf.commands", "m2fnet_hf.cli", "m2fnet_hf.__main__")
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Add the reference to the navigation."""
-    config.nav.append({"Reference": [f"{REFERENCE}/{name}" for name in _reference()]})
+    index, *modules = (f"{REFERENCE}/{name}" for name in _reference())
+    config.nav.append({"Reference": [index, *({Path(path).stem: path} for path in modules)]})
     return config
 
 
