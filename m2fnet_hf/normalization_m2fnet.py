@@ -168,7 +168,7 @@ def sums_by_speaker(rows: torch.Tensor, ids: torch.Tensor, causal: bool) -> torc
     stop = place + 1 if causal else end
 
     def taken(from_rows: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-        dialogue = torch.arange(len(places), device=places.device).unsqueeze(1)
+        dialogue = torch.arange(places.shape[0], device=places.device).unsqueeze(1)
         index = (places + dialogue * from_rows.shape[1]).flatten()
         return from_rows.flatten(0, 1).index_select(0, index).unflatten(0, places.shape)
 

@@ -1,5 +1,6 @@
 """Everything runs offline, on one thread's worth of determinism; without torch, too, where a test does not need it."""
 
+import gc
 import json
 import os
 import shutil
@@ -52,6 +53,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first, so that no process is left alone with one."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[item.path])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _freeze() -> None:
+    """Garbage, for which Trainer looks twice a run, is looked for in what a module makes and not in all libraries."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

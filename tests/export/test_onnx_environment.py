@@ -25,7 +25,7 @@ def test_an_exported_model_runs_in_it(tmp_path: Path) -> None:
     environment = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
     python = environment / "bin" / "python"
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [python, "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check"]
     installed = subprocess.run([*pip, "-r", ROOT / "requirements-onnx.txt"], capture_output=True, text=True)
     if installed.returncode:
         pytest.skip(f"the packages cannot be had: {installed.stderr.strip().splitlines()[-1]}")

@@ -30,7 +30,7 @@ TESTS = (
 WITH_TORCH = ("huggingface-hub", "safetensors", "torch", "transformers")
 # `tests/reports/test_plots.py` makes its numbers with a model.
 EXCEPT = ("--ignore=tests/reports/test_plots.py",)
-PIP = ("-m", "pip", "install", "--quiet")
+PIP = ("-m", "pip", "install", "--quiet", "--no-compile")
 
 
 def main(folder: Path) -> int:
