@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 from .hashes import hash_text
+from .paths import kind_of
 
 _PART = re.compile(r"\.m2fnet-(?P<place>\w+)-(?P<process>\d+)-\w+\.part")
 # Of another machine it cannot be known whether a process lives: one that wrote nothing for so long does not.
@@ -42,7 +43,10 @@ def write_whole(path: str | os.PathLike, sync: bool = True) -> Iterator[Path]:
         OSError: where it cannot be written; the older file is still there.
     """
     path = Path(path)
+    with _said(path):
+        check_place(path)
     with _part(path) as part:
+        part.touch()  # the system's refusal names it, which that of a library may not
         yield part
         if sync:
             _sync(part)
@@ -78,6 +82,16 @@ def scratch_folder(beside: str | os.PathLike) -> Iterator[Path]:
     with _part(Path(beside).absolute()) as part:
         part.mkdir()
         yield part
+
+
+def check_place(path: Path) -> None:
+    """Refuse to put a file in the place of what is none: a device or a pipe would be gone, for all who use it.
+
+    Raises:
+        OSError: for one, or for a folder.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} must be a place that can be written to, found: {kind_of(path)}; name another.")
 
 
 def check_new(folder: Path) -> None:
