@@ -113,11 +113,14 @@ class ExportedModel:
         """The model in a folder.
 
         Raises:
-            OSError: for another folder, or a name on the Hub.
+            WeightsError: for another folder, or a name on the Hub: of an `OSError` the library shows a stack trace.
             ImportError: without onnxruntime.
         """
         if not is_exported(name_or_path):
-            raise OSError(f"An exported model must be a folder with {EXPORTED}, found none in {name_or_path}.")
+            raise _module("weight_files_m2fnet").WeightsError(
+                f"{name_or_path} must be an M2FNet model with its weights, or a folder with {EXPORTED}, found neither; "
+                "name another."
+            )
         try:
             return _module("export.runner").OnnxEmotionModel(name_or_path)
         except ImportError as error:

@@ -77,6 +77,7 @@ def load_with_report(
             "it out."
         )
     files = WeightFiles(name, kwargs)
+    files.check_index()
     reporting: Any = {"ignore_mismatched_sizes": True, "output_loading_info": True, "use_safetensors": True}
     try:
         model, report = load(name, *args, **reporting, **kwargs)
@@ -85,9 +86,14 @@ def load_with_report(
         if damage is not None:
             raise WeightsError(damage) from error
         if isinstance(error, ValueError):  # such as a config of which no model can be built
-            kind = WeightsError if "_from_pipeline" in kwargs else ValueError
+            kind = WeightsError if "adapter_kwargs" in kwargs else ValueError  # from an Auto class, as of a pipeline
             said = " ".join(str(error).split())
             raise kind(said if files.name in said else f"{files.name}: {said}") from error
+        if isinstance(error, AttributeError | LookupError | RuntimeError | TypeError):
+            raise WeightsError(
+                f"{files.name} must hold a config and weights that a model can be made of in this memory, found some "
+                "that none can; get both again."
+            ) from error
         raise
     return model, report, files.described
 
