@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -167,6 +168,22 @@ NO_OBJECTS = {
 FILES = ("config.json", "processor_config.json", "tokenizer_config.json", "tokenizer.json")
 
 
+NO_SETTINGS = {"use_return_dict": False, "base_model_tp_plan": 3, "to_dict": 3, "_attn_implementation": "x"}
+
+
+def test_what_is_no_setting_is_left_out(folder: Path) -> None:
+    """Neither a method nor the library's own choice; and a tuple is for who calls the model by itself."""
+    before = MultimodalEmotionPipeline(**parts(folder))("You came!")
+    content = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**content, **NO_SETTINGS, "return_dict": False}))
+    assert MultimodalEmotionPipeline(**parts(folder))("You came!", return_modalities=False) == before
+
+
+def parts(folder: Path) -> dict[str, Any]:
+    model: Any = M2FNetForEmotionClassification.from_pretrained(folder)
+    return {"model": model, "processor": M2FNetProcessor.from_pretrained(folder), "device": "cpu"}
+
+
 @pytest.fixture
 def folder(tiny_checkpoint: Path, tmp_path: Path) -> Path:
     return shutil.copytree(tiny_checkpoint, tmp_path / "model")
@@ -180,6 +197,18 @@ def test_a_file_that_is_no_json_object(folder: Path, file: str) -> None:
         with pytest.raises((ValueError, OSError)) as caught:
             load.from_pretrained(folder)
         check_sentence(caught.value, file, str(folder))
+
+
+@pytest.mark.parametrize(("make", "found"), [(Path.mkdir, "a folder"), (os.mkfifo, "a pipe")])
+@pytest.mark.parametrize("file", FILES)
+def test_what_lies_in_a_files_place(folder: Path, file: str, make: Any, found: str, capsys: Any) -> None:
+    (folder / file).unlink()
+    make(folder / file)
+    (folder / "talk.txt").write_text("Ann: You came!\n")
+    assert main(["predict", str(folder / "talk.txt"), "--model", str(folder)]) == 1
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert file in said
 
 
 @pytest.mark.parametrize("file", FILES)
