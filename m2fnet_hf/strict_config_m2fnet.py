@@ -17,9 +17,8 @@ from transformers.utils import logging
 
 from .label_checks_m2fnet import shown
 
-# Above them a config is a mistake or an attack: building the model would fill the memory first.
+# Above it a config is a mistake or an attack: building the model would fill the memory first.
 MOST_LAYERS = 1_000
-LARGEST_SIZE = 1_000_000
 DTYPES = ("auto", "float16", "bfloat16", "float32", "float64")
 # The library's own fields, which it does not check.
 _LIBRARY_FIELDS = {

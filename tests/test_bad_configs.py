@@ -278,6 +278,29 @@ def test_a_tokenizer_without_its_words_is_refused(folder: Path) -> None:
         M2FNetProcessor.from_pretrained(folder)
 
 
+TOKENIZERS: dict[str, dict[str, Any]] = {
+    "tokenizer.json": {"model": {"type": "BPE", "vocab": {}, "merges": [["a", "b"]]}},
+    "tokenizer_config.json": {"model_max_length": "long"},
+}
+
+
+@pytest.mark.parametrize("file", TOKENIZERS)
+def test_a_tokenizer_that_cannot_be_is_refused(folder: Path, file: str) -> None:
+    content = json.loads((folder / file).read_text())
+    (folder / file).write_text(json.dumps({**content, **TOKENIZERS[file]}))
+    with pytest.raises(ValueError, match=file) as caught:
+        M2FNetProcessor.from_pretrained(folder)
+    check_sentence(caught.value, file, str(folder))
+
+
+def test_a_token_beyond_the_models_is_refused(folder: Path) -> None:
+    content = json.loads((folder / "tokenizer.json").read_text())
+    content["model"]["vocab"] = {word: number + 1000 for word, number in content["model"]["vocab"].items()}
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"tokens that its model reads, 400 .* found 1\d\d\d \(its tokenizer\)"):
+        MultimodalEmotionPipeline(**parts(folder))
+
+
 def test_another_models_processor_is_refused() -> None:
     model: Any = M2FNetForEmotionClassification(tiny.config())
     others = {
