@@ -3,6 +3,7 @@
 import argparse
 import json
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -154,6 +155,22 @@ def test_the_app_needs_its_extra(capsys: pytest.CaptureFixture[str], monkeypatch
     for name in [name for name in sys.modules if name.startswith("m2fnet_hf.app")]:
         monkeypatch.delitem(sys.modules, name)
     assert "pip install 'm2fnet-hf[demo,live,reports]'" in failure(capsys, "app")
+
+
+@pytest.mark.parametrize("port", [-1, 0, 65_536, 10**20])
+def test_a_port_that_cannot_be_is_wrong_usage(capsys: pytest.CaptureFixture[str], port: int) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["app", f"--port={port}"])
+    assert stopped.value.code == 2
+    assert f"--port must be from 1 to 65535, found {port}" in capsys.readouterr().err
+
+
+def test_a_port_in_use_is_one_sentence(capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path) -> None:
+    pytest.importorskip("gradio", reason="the extra demo is not installed")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        said = failure(capsys, "app", "--model", tiny_checkpoint, "--port", port)
+    assert f"a port that is free, found {port} in use; name another." in said
 
 
 def test_train_then_evaluate(capsys: pytest.CaptureFixture[str], meld: Path, tmp_path: Path) -> None:

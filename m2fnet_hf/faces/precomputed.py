@@ -238,10 +238,11 @@ def _read_csv(path: Path) -> _Rows:
                 f"{path.name}, line {reader.line_num + 1}, must be csv, found open quotes or a cell that is too "
                 "long; write the file again."
             ) from None
+    found = ", ".join(names)[:80] or "nothing"
     raise ValueError(
         f"{path.name} must be an npz file, or a csv file with py-feat's columns ({', '.join(_FEX)}) or OpenFace's "
-        f"({', '.join(_OPENFACE)}, and x_0 to y_67), found {', '.join(names)[:80] or 'nothing'}; write it with one of "
-        "these."
+        f"({', '.join(_OPENFACE)}, and x_0 to y_67), found {found if found.isprintable() else 'no text'}; write it "
+        "with one of these."
     )
 
 

@@ -20,9 +20,10 @@ _PART = re.compile(r"\.m2fnet-(?P<place>\w+)-(?P<process>\d+)-\w+\.part")
 # Of another machine it cannot be known whether a process lives: one that wrote nothing for so long does not.
 _ABANDONED = 86_400.0  # seconds
 _OUT_OF_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-# What libraries say that raise no OSError: safetensors, SQLite, torch.
+# What libraries say that raise no OSError of that kind: safetensors, SQLite, torch, tempfile.
 _SAID_OUT_OF_SPACE = re.compile(
     r"os error (?:27|28|122)\b|disk is full|disk I/O error|No space left|File too large|PytorchStreamWriter failed"
+    r"|No usable temporary directory"
 )
 
 _written: set[Path] = set()  # by this process, at this moment
@@ -100,7 +101,8 @@ def check_new(folder: Path) -> None:
     Raises:
         FileExistsError: for one.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    is_taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    if is_taken or folder.is_symlink():  # a folder cannot be moved to a link's place
         raise FileExistsError(f"The output must be a new or empty folder, found {folder}; name another or remove it.")
 
 

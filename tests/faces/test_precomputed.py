@@ -195,6 +195,7 @@ def test_settings_follow_the_content_and_are_json(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("", r"must be an npz file, or a csv file with py-feat's columns \(FaceRectX, .* found nothing"),
+        ("\x00\x01ftypisom", "found no text; write it"),
         ("a,b\n1,2\n", r"OpenFace's \(timestamp, success, and x_0 to y_67\), found a, b"),
         (",".join(FEX) + "\n", "must have a row with a time for each face, found no row"),
         (",".join(FEX) + "\n1,2,3\n", r"line 2, must have a number in each of \d+ columns, found '1, 2, 3'"),

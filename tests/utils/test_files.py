@@ -59,6 +59,12 @@ def test_only_a_file_makes_room_for_a_file(tmp_path: Path, make: Callable[[Path]
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_link_is_no_new_folder(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("gone")
+    with pytest.raises(FileExistsError, match="must be a new or empty folder"), new_folder(tmp_path / "link"):
+        pytest.fail("begun")
+
+
 def test_a_folder_that_takes_no_files_is_said_by_its_name() -> None:
     with (
         pytest.raises(OSError, match=r"/proc/x\.mp4 must be a place that can be written to"),
