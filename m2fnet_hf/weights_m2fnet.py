@@ -5,7 +5,8 @@ The library starts what a file lacks from random weights and reports it; here it
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -98,6 +99,25 @@ def load_with_report(
     return model, report, files.described
 
 
+@contextmanager
+def loading(what: str, name: object) -> Iterator[None]:
+    """Say what cannot be loaded by its name, where the library has several sentences.
+
+    Raises:
+        ImportError: where a package is not installed.
+        ValueError: in place of any other error of the body.
+    """
+    try:
+        yield
+    except ImportError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"{what} must be a folder or a name on the Hub of one that transformers loads, found {str(name)!r}; check "
+            "the name and the network."
+        ) from error
+
+
 def check_report(report: dict[str, Any], where: str, fresh_head: bool = False) -> None:
     """Refuse a model of which the library reports that it starts weights from random ones.
 
@@ -149,4 +169,4 @@ def check_values(model: nn.Module, where: str) -> None:
             )
 
 
-__all__ = ["WeightsError", "WholeWeightsMixin", "check_report", "check_values", "load_with_report"]
+__all__ = ["WeightsError", "WholeWeightsMixin", "check_report", "check_values", "load_with_report", "loading"]
