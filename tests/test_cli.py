@@ -3,7 +3,6 @@
 import argparse
 import json
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -163,14 +162,6 @@ def test_a_port_that_cannot_be_is_wrong_usage(capsys: pytest.CaptureFixture[str]
         main(["app", f"--port={port}"])
     assert stopped.value.code == 2
     assert f"--port must be from 1 to 65535, found {port}" in capsys.readouterr().err
-
-
-def test_a_port_in_use_is_one_sentence(capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path) -> None:
-    pytest.importorskip("gradio", reason="the extra demo is not installed")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        said = failure(capsys, "app", "--model", tiny_checkpoint, "--port", port)
-    assert f"a port that is free, found {port} in use; name another." in said
 
 
 def test_train_then_evaluate(capsys: pytest.CaptureFixture[str], meld: Path, tmp_path: Path) -> None:
