@@ -6,7 +6,8 @@ from typing import Any
 from transformers import PreTrainedConfig
 
 from .label_checks_m2fnet import shown
-from .strict_config_m2fnet import LARGEST_SIZE, MOST_LAYERS, check_range
+from .names_m2fnet import LARGEST_SIZE
+from .strict_config_m2fnet import MOST_LAYERS, check_range
 
 # Of the library's configs: probabilities, and sizes where there are some.
 _SHARE = re.compile(r"dropout|layerdrop|_prob$")

@@ -7,8 +7,8 @@ from transformers import AutoConfig, PreTrainedConfig
 
 from .config_checks_m2fnet import check_encoder
 from .label_checks_m2fnet import check_labels, check_languages, check_units
-from .names_m2fnet import MELD_EMOTIONS, PYFEAT_ACTION_UNITS, SPECTROGRAM_ENCODERS, TEMPERATURE_RANGE
-from .strict_config_m2fnet import LARGEST_SIZE, MOST_LAYERS, KnownKeywordsConfig, check_range, strict_config
+from .names_m2fnet import LARGEST_SIZE, MELD_EMOTIONS, PYFEAT_ACTION_UNITS, SPECTROGRAM_ENCODERS, TEMPERATURE_RANGE
+from .strict_config_m2fnet import MOST_LAYERS, KnownKeywordsConfig, check_range, strict_config
 
 Fusion = Literal["attention", "gated", "concat"]
 FUSIONS: tuple[str, ...] = get_args(Fusion)

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .label_checks_m2fnet import shown
+from .names_m2fnet import LARGEST_SIZE
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
@@ -34,6 +37,10 @@ class ContextSettings:
     def __post_init__(self) -> None:
         _require_choice("context", self.context, CONTEXTS)
         _require_choice("speaker_prefix", self.speaker_prefix, SPEAKER_PREFIXES)
+        for name in ("past_utterances", "future_utterances"):
+            if getattr(self, name) is not None:
+                _require_number(name, getattr(self, name), 0)
+        _require_number("max_length", self.max_length, 1)
 
 
 class TextContext:
@@ -161,6 +168,11 @@ def _stretches(lengths: list[int], room: int) -> Iterator[tuple[int, int, int]]:
 def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ValueError(f"`{name}` must be one of {', '.join(choices)}, found {value!r}.")
+
+
+def _require_number(name: str, value: int, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LARGEST_SIZE:
+        raise ValueError(f"`{name}` must be a whole number from {least} to {LARGEST_SIZE}, found {shown(value)}.")
 
 
 __all__ = ["ContextSettings", "TextContext"]

@@ -38,7 +38,7 @@ from .spectrogram_encoders_m2fnet import (
     spectrogram_states,
 )
 from .spectrogram_layout_m2fnet import spectrogram_layout
-from .weights_m2fnet import WholeWeightsMixin, check_report, check_values, load_with_report
+from .weights_m2fnet import WholeWeightsMixin, check_report, check_values, load_with_report, loading
 
 # Longer sound is encoded in pieces of at most this many samples (30 s) and pooled over all of them.
 LONGEST_SOUND = 16_000 * 30
@@ -69,7 +69,8 @@ def load_encoder(
     name_or_path: str, overrides: dict[str, Any] | None = None, final_norm: bool = True, **kwargs: Any
 ) -> PreTrainedModel:
     """The same with pretrained weights. The whole model is loaded first: `BartEncoder` alone would load nothing."""
-    config = AutoConfig.from_pretrained(name_or_path, **(overrides or {}))
+    with loading("An encoder", name_or_path):
+        config = AutoConfig.from_pretrained(name_or_path, **(overrides or {}))
     options = {**_without_pooler(config), **kwargs}
     model, report, where = load_with_report(AutoModel.from_pretrained, name_or_path, config=config, **options)
     encoder: Any = model.get_encoder() if config.is_encoder_decoder else model

@@ -11,7 +11,8 @@ from transformers import BatchFeature, FeatureExtractionMixin
 from transformers.utils import TensorType, cached_file
 
 from .face_arrays_m2fnet import APPEARANCE_WEIGHTS, OPENFACE_UNITS, ActionUnitArrays, AppearanceArrays, FaceArrays
-from .strict_config_m2fnet import LARGEST_SIZE, check_range, check_type
+from .names_m2fnet import LARGEST_SIZE
+from .strict_config_m2fnet import check_range, check_type
 from .weight_files_m2fnet import damage_of
 
 # What the library and the Hub add to saved settings.

@@ -11,7 +11,10 @@ def read_object(path: str | Path) -> dict[str, Any]:
     Raises:
         ValueError: for anything else, naming the file and what was found.
     """
-    content = Path(path).read_bytes()
+    path = Path(path)
+    if path.exists() and not path.is_file():  # a pipe would wait forever
+        raise ValueError(f"{path} must be a file with a JSON object, found another kind of thing; save it there again.")
+    content = path.read_bytes()
     try:
         found = json.loads(content.decode("utf-8-sig"))
         kind = type(found).__name__ if found is not None else "null"

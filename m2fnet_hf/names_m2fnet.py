@@ -1,4 +1,4 @@
-"""Names of emotions, Action Units and encoders, and what a temperature can be. A leaf, which loads nothing."""
+"""Names of emotions, Action Units and encoders, and what numbers can be. A leaf, which loads nothing."""
 
 MELD_EMOTIONS = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
 PYFEAT_ACTION_UNITS = tuple(
@@ -9,5 +9,7 @@ SPECTROGRAM_ENCODERS = ("whisper", "audio-spectrogram-transformer", "wav2vec2-be
 
 # Beyond them probabilities are 0 and 1, or all alike, and single precision overflows.
 TEMPERATURE_RANGE = (0.01, 100.0)
+# Of anything that is counted: above it a config is a mistake or an attack, and would fill the memory first.
+LARGEST_SIZE = 1_000_000
 
-__all__ = ["MELD_EMOTIONS", "PYFEAT_ACTION_UNITS", "SPECTROGRAM_ENCODERS", "TEMPERATURE_RANGE"]
+__all__ = ["LARGEST_SIZE", "MELD_EMOTIONS", "PYFEAT_ACTION_UNITS", "SPECTROGRAM_ENCODERS", "TEMPERATURE_RANGE"]

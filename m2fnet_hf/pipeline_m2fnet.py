@@ -217,7 +217,7 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
         if return_modalities:
             tensors = encode_once(self.model, tensors)
             by_modality = self._by_modality(tensors)
-        output = self.model(**tensors, output_attentions=return_attentions)
+        output = self.model(**tensors, output_attentions=return_attentions, return_dict=True)
         return {
             "utterances": batch["utterances"],
             "modalities": batch["modalities"],
@@ -250,7 +250,7 @@ class MultimodalEmotionPipeline(M2FNetHubMixin, Pipeline):
         """Probabilities [B, U, C] with each modality alone and with each withheld."""
         chosen = subsets(given_modalities(encoded))
         found = {
-            kept: self._probabilities(self.model(**keep(encoded, kept)))
+            kept: self._probabilities(self.model(**keep(encoded, kept), return_dict=True))
             for kept in {kept for kind in chosen.values() for kept in kind.values() if kept}
         }
         return {

@@ -24,7 +24,7 @@ from .context_m2fnet import CONTEXTS_WITH_FUTURE, ContextSettings, TextContext
 from .dialogue_m2fnet import FEATURES, MODALITIES, Dialogue, Utterance, as_dialogues
 from .feature_extraction_m2fnet import AppearanceFeatureExtractor, AUFeatureExtractor
 from .hub_m2fnet import M2FNetHubMixin, upload_settings
-from .processor_checks_m2fnet import ProcessorFiles, check_context
+from .processor_checks_m2fnet import ProcessorFiles
 from .resampling_m2fnet import SHORTEST_SOUND, at_rate
 from .spectrogram_m2fnet import log_mel, reads_spectrograms
 
@@ -169,7 +169,9 @@ class M2FNetProcessor(ProcessorMixin, M2FNetHubMixin):
         files.check_settings(cls.__init__)
         try:
             processor: Any = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
-        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        except (ImportError, OSError):
+            raise
+        except Exception as error:  # that of tokenizers is of no other class
             raise ValueError(files.explain(error)) from error
         files.check_vocabulary(processor.tokenizer)
         processor.appearance_feature_extractor.load_weights(pretrained_model_name_or_path, **kwargs)
@@ -259,11 +261,9 @@ class M2FNetProcessor(ProcessorMixin, M2FNetHubMixin):
     def _context_settings(self, given: Mapping[str, Any] | None = None) -> ContextSettings:
         """The processor's own settings of context, or those given instead."""
         own = {name: getattr(self, name) for name in _CONTEXT}
-        settings = ContextSettings(
+        return ContextSettings(
             **own | {name: given[name] for name in _CONTEXT if given and given.get(name) is not None}
         )
-        check_context(settings)
-        return settings
 
     def _features(
         self, batch: list[Dialogue], texts: list[list[str]], wanted: tuple[str, ...], context: ContextSettings

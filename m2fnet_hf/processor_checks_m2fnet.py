@@ -10,11 +10,11 @@ from typing import Any
 from transformers import PreTrainedConfig
 from transformers.utils import cached_file, logging
 
-from .context_m2fnet import ContextSettings
 from .json_files_m2fnet import read_object
 from .label_checks_m2fnet import shown
+from .resampling_m2fnet import check_rate
 from .spectrogram_m2fnet import reads_spectrograms
-from .strict_config_m2fnet import LARGEST_SIZE, check_finite, check_range, check_type
+from .strict_config_m2fnet import check_finite, check_type
 
 PROCESSOR_CONFIG, TOKENIZER_CONFIG, TOKENIZER = "processor_config.json", "tokenizer_config.json", "tokenizer.json"
 _ADDED_ON_SAVING = ("processor_class", "auto_map")
@@ -58,6 +58,7 @@ class ProcessorFiles:
         path, settings = self._read(TOKENIZER_CONFIG)
         with naming(path):
             check_type("tokenizer_class", settings.get("tokenizer_class"), str)
+            check_type("model_max_length", settings.get("model_max_length"), int | float | None)
             self._refuse_code(settings)
 
     def _read(self, file: str) -> tuple[Path, dict[str, Any]]:
@@ -124,7 +125,9 @@ def check_fits(config: PreTrainedConfig, processor: Any) -> None:
         ValueError: naming what the model reads and what the processor makes.
     """
     if config.text_config is not None:
-        words, read = len(processor.tokenizer), getattr(config.text_config, "vocab_size", None)
+        # Not their count: a number that is left out moves those behind it beyond the model's.
+        words = 1 + max(processor.tokenizer.get_vocab().values(), default=-1)
+        read = getattr(config.text_config, "vocab_size", None)
         if read is not None and words > read:
             raise _unlike("tokens", f"{words} (its tokenizer)", f"{read} (`text_config.vocab_size`)")
         if words <= len(processor.tokenizer.all_special_ids):
@@ -147,18 +150,6 @@ def check_fits(config: PreTrainedConfig, processor: Any) -> None:
         _same("appearance features", processor.appearance_feature_extractor.size, faces.num_appearance_features)
 
 
-def check_context(settings: ContextSettings) -> None:
-    """Refuse settings of a context that are of another type or out of range.
-
-    Raises:
-        ValueError: naming the setting.
-    """
-    for name, kind in (("past_utterances", int | None), ("future_utterances", int | None), ("max_length", int)):
-        check_type(name, getattr(settings, name), kind)
-    check_range(settings, 0, LARGEST_SIZE, "past_utterances", "future_utterances")
-    check_range(settings, 1, LARGEST_SIZE, "max_length")
-
-
 def _same(what: str, made: int, read: int) -> None:
     if made != read:
         raise _unlike(what, str(made), str(read))
@@ -177,11 +168,7 @@ def _check_sound(settings: Any) -> None:
             "`feature_extractor` must be a mapping with its `feature_extractor_type`, found "
             f"{'one without' if isinstance(settings, dict) else repr(settings)}."
         )
-    rate = settings.get("sampling_rate", 16_000)
-    if isinstance(rate, bool) or not isinstance(rate, int) or not 1_000 <= rate <= 1_000_000:
-        raise ValueError(
-            f"`feature_extractor.sampling_rate` must be a whole number of Hz from 1000 to 1000000, found {rate!r}."
-        )
+    check_rate(settings.get("sampling_rate", 16_000))
 
 
 __all__ = ["ProcessorFiles", "check_fits", "naming"]

@@ -113,15 +113,22 @@ class ExportedModel:
         """The model in a folder.
 
         Raises:
-            OSError: for another folder, or a name on the Hub.
+            WeightsError: for another folder, a name on the Hub, or a part that is not there or not readable: of an
+                `OSError` or a `ValueError` the library shows a stack trace.
             ImportError: without onnxruntime.
         """
+        weights_error = _module("weight_files_m2fnet").WeightsError
         if not is_exported(name_or_path):
-            raise OSError(f"An exported model must be a folder with {EXPORTED}, found none in {name_or_path}.")
+            raise weights_error(
+                f"{name_or_path} must be an M2FNet model with its weights, or a folder with {EXPORTED}, found neither; "
+                "name another."
+            )
         try:
             return _module("export.runner").OnnxEmotionModel(name_or_path)
         except ImportError as error:
             raise ImportError(f"An exported model needs {error.name}: pip install 'm2fnet-hf[export]'") from None
+        except (OSError, ValueError) as error:
+            raise weights_error(str(error)) from error
 
 
 def is_exported(folder: str | Path) -> bool:

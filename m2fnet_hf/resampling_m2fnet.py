@@ -1,9 +1,23 @@
 """Sound at the sampling rate that a model reads."""
 
+from typing import Any
+
 import numpy as np
 
 # 25 ms at 16 kHz, one frame of Wav2Vec2: shorter sound is padded to it.
 SHORTEST_SOUND = 400
+
+
+def check_rate(rate: Any) -> None:
+    """Refuse a sampling rate that no model reads.
+
+    Raises:
+        ValueError: for one.
+    """
+    if isinstance(rate, bool) or not isinstance(rate, int) or not 1_000 <= rate <= 1_000_000:
+        raise ValueError(
+            f"`feature_extractor.sampling_rate` must be a whole number of Hz from 1000 to 1000000, found {rate!r}."
+        )
 
 
 def at_rate(sound: np.ndarray, rate: int | None, target: int) -> np.ndarray:
@@ -27,7 +41,8 @@ def _resample(sound: np.ndarray, rate: int, target: int) -> np.ndarray:
     frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound[None]), format="flt", layout="mono")
     frame.sample_rate = rate
     frames = [*resampler.resample(frame), *resampler.resample(None)]
-    return np.concatenate([frame.to_ndarray()[0] for frame in frames]).astype(np.float32)
+    parts = [frame.to_ndarray()[0] for frame in frames]  # none of a few samples
+    return np.concatenate([np.zeros(0), *parts]).astype(np.float32)
 
 
-__all__ = ["SHORTEST_SOUND", "at_rate"]
+__all__ = ["SHORTEST_SOUND", "at_rate", "check_rate"]

@@ -6,7 +6,7 @@ from typing import Any
 
 from .dialogue_m2fnet import MODALITIES
 from .json_files_m2fnet import read_object
-from .label_checks_m2fnet import check_labels
+from .label_checks_m2fnet import check_labels, check_languages
 from .names_m2fnet import MELD_EMOTIONS, SPECTROGRAM_ENCODERS
 
 
@@ -31,10 +31,12 @@ class SavedConfig:
             raise damaged(path) from error
 
     def _read(self, values: dict[str, Any]) -> None:
-        labels = values.get("id2label") or dict(enumerate(MELD_EMOTIONS))
-        self.label_names = [labels[key] for key in sorted(labels, key=int)]
+        labels = dict(enumerate(MELD_EMOTIONS)) if values.get("id2label") is None else values["id2label"]
+        self.label_names = [name for _, name in sorted(labels.items(), key=lambda label: int(label[0]))]
         self.softmax_temperature = float(values.get("softmax_temperature", 1.0))
         self.languages: list[str] | None = values.get("languages")
+        if self.languages is not None:
+            check_languages(self.languages)
         self.causal: bool = values.get("causal", False)
         self.num_blocks: int = values.get("num_blocks", 1)
         self.audio_pooling: str = values.get("audio_pooling", "mean")
@@ -42,6 +44,8 @@ class SavedConfig:
             None if values.get(f"{modality}_config") is None else SimpleNamespace(**values[f"{modality}_config"])
             for modality in MODALITIES
         )
+        if not all(isinstance(one.model_type, str) for one in (self.text_config, self.audio_config) if one is not None):
+            raise ValueError
         self.modalities = tuple(
             modality
             for modality in MODALITIES

@@ -17,9 +17,8 @@ from transformers.utils import logging
 
 from .label_checks_m2fnet import shown
 
-# Above them a config is a mistake or an attack: building the model would fill the memory first.
+# Above it a config is a mistake or an attack: building the model would fill the memory first.
 MOST_LAYERS = 1_000
-LARGEST_SIZE = 1_000_000
 DTYPES = ("auto", "float16", "bfloat16", "float32", "float64")
 # The library's own fields, which it does not check.
 _LIBRARY_FIELDS = {
@@ -44,7 +43,7 @@ _LIBRARY_FIELDS = {
 
 # What the library adds to a config that it saves, beside the attributes of a plain config.
 _ADDED_ON_SAVING = (
-    *("auto_map", "custom_pipelines", "quantization_config", "use_cache"),
+    *("model_type", "auto_map", "custom_pipelines", "quantization_config", "use_cache"),
     *("pad_token_id", "bos_token_id", "eos_token_id"),  # by Trainer, from the tokenizer
 )
 _IN_WORDS = {
@@ -196,6 +195,7 @@ class KnownKeywordsConfig(PreTrainedConfig):
         left_out = _unknown(cls, config_dict)
         if left_out:
             logger.warning(f"{cls.__name__} has no use for {', '.join(left_out)} in the saved config.")
+        left_out += ["attn_implementation", "_attn_implementation"]  # a matter of the machine, and of who loads it
         if cls._auto_class is None:  # loaded from the package, where the library must not ask for remote code
             left_out += ["auto_map", "custom_pipelines"]
         if config_dict.get("num_labels", 0) is None:
@@ -289,10 +289,15 @@ def _keywords(config_class: type[PreTrainedConfig]) -> list[str]:
 
 def _unknown(config_class: type[PreTrainedConfig], names: Iterable[str]) -> list[str]:
     """Those of the names that neither the config nor the library has an attribute for."""
-    plain = PreTrainedConfig()
     known = {*_keywords(config_class), *_ADDED_ON_SAVING}
     # The library passes some of its private attributes by their public name, such as `attn_implementation`.
-    return [name for name in names if name not in known and not hasattr(plain, name) and not hasattr(plain, f"_{name}")]
+    return [name for name in names if name not in known and not _is_setting(name) and not _is_setting(f"_{name}")]
+
+
+def _is_setting(name: str) -> bool:
+    """Whether every config has an attribute that can be set; a method is none."""
+    own = getattr(PreTrainedConfig, name, None)
+    return name in vars(PreTrainedConfig()) or (isinstance(own, property) and own.fset is not None)
 
 
 __all__ = ["KnownKeywordsConfig", "check_finite", "check_range", "check_type", "strict_config"]

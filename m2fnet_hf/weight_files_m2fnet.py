@@ -44,6 +44,16 @@ class WeightFiles:
         file = self.index if sharded else self.single
         return str(Path(self.name, self.subfolder, file)) if self._is_local() else f"{file} of {self.name}"
 
+    def check_index(self) -> None:
+        """Refuse, before a file is opened, an index that names others than those beside it.
+
+        Raises:
+            WeightsError: for one, or for what is no index.
+        """
+        folder = self._folder()
+        if folder is not None and (folder / self.index).is_file() and not (folder / self.single).is_file():
+            _shards(folder / self.index)
+
     def damage(self) -> str | None:
         """What is wrong with the files, in one sentence; `None` for nothing that shows."""
         folder = self._folder()
@@ -52,10 +62,7 @@ class WeightFiles:
         if (folder / self.single).is_file():
             files: Iterable[Path] = [folder / self.single]
         elif (folder / self.index).is_file():
-            try:
-                files = sorted({folder / name for name in _shards(folder / self.index)})
-            except ValueError as error:
-                return str(error)
+            files = sorted({folder / name for name in _shards(folder / self.index)})
         else:
             return self._absent(folder)
         for path in files:
@@ -65,9 +72,11 @@ class WeightFiles:
         return None
 
     def _absent(self, folder: Path) -> str | None:
+        if not self._is_local() or any(folder.glob("*.onnx")):  # not yet fetched, or another class's model
+            return None
         pickles = sorted(path.name for pattern in PICKLES for path in folder.glob(pattern))
         if not pickles:
-            return None
+            return f"A model must hold its weights as {self.single}, found none in {folder}; save it there again."
         return (
             f"A model must hold its weights as {self.single}, found {listed(pickles)} in {folder}, a pickle, which can "
             "run code when it is opened; have who made it save it with `save_pretrained`."
@@ -92,12 +101,19 @@ def _shards(index: Path) -> list[str]:
     """The names of the files that an index names.
 
     Raises:
-        ValueError: for what is no index.
+        WeightsError: for what is no index, or one that names files elsewhere.
     """
-    places = read_object(index).get("weight_map")
+    try:
+        places = read_object(index).get("weight_map")
+    except ValueError as error:
+        raise WeightsError(str(error)) from error
     if not isinstance(places, dict):
-        raise ValueError(f"{index} must name the file of each weight in its `weight_map`, found none; get it again.")
-    return [str(name) for name in places.values()]
+        raise WeightsError(f"{index} must name the file of each weight in its `weight_map`, found none; get it again.")
+    names = [str(name) for name in places.values()]
+    elsewhere = {name for name in names if Path(name).name != name}
+    if elsewhere:
+        raise WeightsError(f"{index} must name files beside it, found {listed(elsewhere)}; get it again.")
+    return names
 
 
 def damage_of(path: Path) -> str | None:

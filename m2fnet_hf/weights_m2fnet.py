@@ -5,7 +5,8 @@ The library starts what a file lacks from random weights and reports it; here it
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -77,6 +78,7 @@ def load_with_report(
             "it out."
         )
     files = WeightFiles(name, kwargs)
+    files.check_index()
     reporting: Any = {"ignore_mismatched_sizes": True, "output_loading_info": True, "use_safetensors": True}
     try:
         model, report = load(name, *args, **reporting, **kwargs)
@@ -85,11 +87,35 @@ def load_with_report(
         if damage is not None:
             raise WeightsError(damage) from error
         if isinstance(error, ValueError):  # such as a config of which no model can be built
-            kind = WeightsError if "_from_pipeline" in kwargs else ValueError
+            kind = WeightsError if "adapter_kwargs" in kwargs else ValueError  # from an Auto class, as of a pipeline
             said = " ".join(str(error).split())
             raise kind(said if files.name in said else f"{files.name}: {said}") from error
+        if isinstance(error, AttributeError | LookupError | RuntimeError | TypeError):
+            raise WeightsError(
+                f"{files.name} must hold a config and weights that a model can be made of in this memory, found some "
+                "that none can; get both again."
+            ) from error
         raise
     return model, report, files.described
+
+
+@contextmanager
+def loading(what: str, name: object) -> Iterator[None]:
+    """Say what cannot be loaded by its name, where the library has several sentences.
+
+    Raises:
+        ImportError: where a package is not installed.
+        ValueError: in place of any other error of the body.
+    """
+    try:
+        yield
+    except ImportError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"{what} must be a folder or a name on the Hub of one that transformers loads, found {str(name)!r}; check "
+            "the name and the network."
+        ) from error
 
 
 def check_report(report: dict[str, Any], where: str, fresh_head: bool = False) -> None:
@@ -143,4 +169,4 @@ def check_values(model: nn.Module, where: str) -> None:
             )
 
 
-__all__ = ["WeightsError", "WholeWeightsMixin", "check_report", "check_values", "load_with_report"]
+__all__ = ["WeightsError", "WholeWeightsMixin", "check_report", "check_values", "load_with_report", "loading"]

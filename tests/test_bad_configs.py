@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -167,6 +168,22 @@ NO_OBJECTS = {
 FILES = ("config.json", "processor_config.json", "tokenizer_config.json", "tokenizer.json")
 
 
+NO_SETTINGS = {"use_return_dict": False, "base_model_tp_plan": 3, "to_dict": 3, "_attn_implementation": "x"}
+
+
+def test_what_is_no_setting_is_left_out(folder: Path) -> None:
+    """Neither a method nor the library's own choice; and a tuple is for who calls the model by itself."""
+    before = MultimodalEmotionPipeline(**parts(folder))("You came!")
+    content = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**content, **NO_SETTINGS, "return_dict": False}))
+    assert MultimodalEmotionPipeline(**parts(folder))("You came!", return_modalities=False) == before
+
+
+def parts(folder: Path) -> dict[str, Any]:
+    model: Any = M2FNetForEmotionClassification.from_pretrained(folder)
+    return {"model": model, "processor": M2FNetProcessor.from_pretrained(folder), "device": "cpu"}
+
+
 @pytest.fixture
 def folder(tiny_checkpoint: Path, tmp_path: Path) -> Path:
     return shutil.copytree(tiny_checkpoint, tmp_path / "model")
@@ -180,6 +197,18 @@ def test_a_file_that_is_no_json_object(folder: Path, file: str) -> None:
         with pytest.raises((ValueError, OSError)) as caught:
             load.from_pretrained(folder)
         check_sentence(caught.value, file, str(folder))
+
+
+@pytest.mark.parametrize(("make", "found"), [(Path.mkdir, "a folder"), (os.mkfifo, "a pipe")])
+@pytest.mark.parametrize("file", FILES)
+def test_what_lies_in_a_files_place(folder: Path, file: str, make: Any, found: str, capsys: Any) -> None:
+    (folder / file).unlink()
+    make(folder / file)
+    (folder / "talk.txt").write_text("Ann: You came!\n")
+    assert main(["predict", str(folder / "talk.txt"), "--model", str(folder)]) == 1
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert file in said
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -247,6 +276,29 @@ def test_a_tokenizer_without_its_words_is_refused(folder: Path) -> None:
     (folder / "tokenizer.json").unlink()
     with pytest.raises(FileNotFoundError, match=r"its tokenizer's words \(tokenizer\.json or .*found none in"):
         M2FNetProcessor.from_pretrained(folder)
+
+
+TOKENIZERS: dict[str, dict[str, Any]] = {
+    "tokenizer.json": {"model": {"type": "BPE", "vocab": {}, "merges": [["a", "b"]]}},
+    "tokenizer_config.json": {"model_max_length": "long"},
+}
+
+
+@pytest.mark.parametrize("file", TOKENIZERS)
+def test_a_tokenizer_that_cannot_be_is_refused(folder: Path, file: str) -> None:
+    content = json.loads((folder / file).read_text())
+    (folder / file).write_text(json.dumps({**content, **TOKENIZERS[file]}))
+    with pytest.raises(ValueError, match=file) as caught:
+        M2FNetProcessor.from_pretrained(folder)
+    check_sentence(caught.value, file, str(folder))
+
+
+def test_a_token_beyond_the_models_is_refused(folder: Path) -> None:
+    content = json.loads((folder / "tokenizer.json").read_text())
+    content["model"]["vocab"] = {word: number + 1000 for word, number in content["model"]["vocab"].items()}
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"tokens that its model reads, 400 .* found 1\d\d\d \(its tokenizer\)"):
+        MultimodalEmotionPipeline(**parts(folder))
 
 
 def test_another_models_processor_is_refused() -> None:

@@ -156,6 +156,14 @@ def test_the_app_needs_its_extra(capsys: pytest.CaptureFixture[str], monkeypatch
     assert "pip install 'm2fnet-hf[demo,live,reports]'" in failure(capsys, "app")
 
 
+@pytest.mark.parametrize("port", [-1, 0, 65_536, 10**20])
+def test_a_port_that_cannot_be_is_wrong_usage(capsys: pytest.CaptureFixture[str], port: int) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["app", f"--port={port}"])
+    assert stopped.value.code == 2
+    assert f"--port must be from 1 to 65535, found {port}" in capsys.readouterr().err
+
+
 def test_train_then_evaluate(capsys: pytest.CaptureFixture[str], meld: Path, tmp_path: Path) -> None:
     tiny.tokenizer().save_pretrained(tmp_path / "tokenizer")
     config, output = tmp_path / "run.yaml", tmp_path / "runs"

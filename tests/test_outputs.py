@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,15 @@ def test_an_input_is_never_an_output(
     (tmp_path / "talk.csv").write_bytes(MINE)
     given = words(work, tmp_path, "--report", "csv", "--overwrite", "--faces", str(tmp_path / "talk.csv"))
     assert "talk.csv must be another file than those that are read" in failure(capsys, *given)
+
+
+@pytest.mark.parametrize(("make", "found"), [(os.mkdir, "a folder"), (os.mkfifo, "a pipe")])
+def test_what_is_no_file_is_not_even_replaced_on_demand(
+    capsys: pytest.CaptureFixture[str], work: Path, tmp_path: Path, make: Callable[[Path], None], found: str
+) -> None:
+    make(tmp_path / "talk.json")
+    said = failure(capsys, *words(work, tmp_path, "--overwrite", "--model", "nobody/nothing"))
+    assert f"talk.json must be a place that can be written to, found: {found}; name another" in said
 
 
 def test_metrics_replace_metrics_alone(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 import inspect
+import math
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import pytest
 import tiny
 import torch
@@ -72,8 +74,27 @@ def test_every_form_is_taken(pipe: MultimodalEmotionPipeline, tmp_path: Path) ->
 def test_top_k(pipe: MultimodalEmotionPipeline) -> None:
     (answer,) = pipe([{"text": "yes"}], top_k=2)
     assert len(answer["scores"]) == 2
-    with pytest.raises(ValueError, match="`top_k` must be at least 1"):
-        pipe([{"text": "yes"}], top_k=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        *(({"top_k": value}, "`top_k` must be a whole number of at least 1, found") for value in (0, 1.5, "x", True)),
+        *(({"frame_rate": value}, "`frame_rate` must be above 0 frames per second") for value in ("x", None, math.nan)),
+        *(({"audio_track": value}, "`audio_track` must be a track's number, from 1 on") for value in ("x", 1.5, True)),
+        *(({"modalities": value}, "`modalities` must list one or more") for value in (3, "text", [], [["text"]])),
+        ({"cache": 3}, "`cache` must be a folder"),
+    ],
+)
+def test_an_option_that_cannot_be_is_named(pipe: MultimodalEmotionPipeline, options: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        pipe([{"text": "yes"}], **options)
+
+
+def test_a_sample_of_another_rate_is_sound(pipe: MultimodalEmotionPipeline) -> None:
+    """At the model's rate none is left of it."""
+    (answer,) = pipe([{"audio": np.ones(1), "sampling_rate": 8_000}])
+    assert answer["modalities"] == ["audio"]
 
 
 @pytest.mark.parametrize(

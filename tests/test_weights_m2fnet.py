@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -49,6 +50,14 @@ def pickled(path: Path) -> None:
     path.unlink()
 
 
+def replaced(make: Callable[[Path], Any]) -> Callable[[Path], None]:
+    def damage(path: Path) -> None:
+        path.unlink()
+        make(path)
+
+    return damage
+
+
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "missing": (changed(lambda weights: weights.pop(NAME)), rf"{FILE} must hold all .* found \S*merge\.weight missing"),
@@ -80,6 +89,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "LFS pointer": (lambda path: path.write_text(LFS), "found a pointer of Git LFS"),
     "web page": (lambda path: path.write_text("<!doctype html>\n<title>Sign in</title>"), "found a web page"),
     "pickle by another name": (lambda path: torch.save({}, path), "found a pickle, which can run code"),
+    "absent": (Path.unlink, rf"must hold its weights as {FILE}, found none in"),
+    "folder": (replaced(Path.mkdir), "found none in"),
+    "pipe": (replaced(os.mkfifo), "found none in"),
+    "link to nothing": (replaced(lambda path: path.symlink_to("gone")), "found none in"),
     "pickle": (pickled, rf"as {FILE}, found pytorch_model\.bin in .* which can run code"),
 }
 
@@ -167,6 +180,10 @@ SHARDS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no map": (lambda folder: edit_index(folder, lambda index: {"metadata": {}}), "`weight_map`"),
     "no object": (lambda folder: edit_index(folder, lambda index: [1]), "found a list"),
     "map of numbers": (lambda folder: edit_index(folder, lambda index: {"weight_map": {"a": 3}}), "found none"),
+    "a shard elsewhere": (
+        lambda folder: edit_index(folder, lambda index: {"weight_map": {"a": f"../{FILE}"}}),
+        r"must name files beside it, found \.\./model",
+    ),
     "no JSON": (lambda folder: (folder / f"{FILE}.index.json").write_text("{"), "must hold a JSON object"),
 }
 
@@ -178,6 +195,22 @@ def test_damaged_shards_are_refused(sharded: Path, damage: str) -> None:
     spoil(sharded)
     said = refusal(M2FNetForEmotionClassification.from_pretrained, sharded)
     assert re.search(sentence, said), said
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda config: config["audio_config"].update(conv_kernel=[10**12, 8, 4]), "that a model can be made of"),
+        (lambda config: config["text_config"].update(activation_function="x"), "none can be built of it"),
+        (lambda config: config.update(config["visual_config"]), "must be an M2FNet model with its weights"),
+    ],
+)
+def test_a_pipeline_says_why_a_model_cannot_be_built(checkpoint: Path, change: Any, sentence: str) -> None:
+    """The library's own error shows the stack traces of all that it tried."""
+    config = json.loads((checkpoint / "config.json").read_text())
+    change(config)
+    (checkpoint / "config.json").write_text(json.dumps(config))
+    assert sentence in refusal(build_pipeline, checkpoint)
 
 
 def test_surplus_weights_are_said_in_one_line(checkpoint: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from ..hub.load import add_model
 
 DEMO_EXTRA = "pip install 'm2fnet-hf[demo,live,reports]'"
+LAST_PORT = 65_535
 DESCRIPTION = (
     "Serve an app to upload, correct, play and record conversations in a browser. Where an option is not given, the "
     "variables M2FNET_MODEL, M2FNET_ASR and M2FNET_FACES stand in for it: those of a Hugging Face Space, for instance."
@@ -22,10 +23,12 @@ def add(commands: Any) -> None:
     app.add_argument("--faces", metavar="NAME", help="pyfeat, pyfeat-v2, opencv or none; default: as in training")
     app.add_argument("--port", type=int, metavar="N", help="default: the first that is free from 7860 on")
     named = {name: os.environ.get(f"M2FNET_{name.upper()}") for name in ("model", "asr", "faces")}
-    app.set_defaults(command=_app, **named)
+    app.set_defaults(command=_app, parser=app, **named)
 
 
 def _app(options: argparse.Namespace) -> None:
+    if options.port is not None and not 0 < options.port <= LAST_PORT:
+        options.parser.error(f"--port must be from 1 to {LAST_PORT}, found {options.port}")
     try:
         from ..app.serve import load, serve
         from ..reports.writers import check_packages

@@ -95,6 +95,8 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _outputs(options: argparse.Namespace) -> dict[Path, str]:
     """The kinds of the files that are written, by path."""
+    if options.output is not None and options.output == options.predictions:
+        raise ValueError(f"--output and --predictions must be two files, found {options.output} for both.")
     outputs = {options.output: "metrics", options.predictions: "jsonl"}
     if options.figures is not None:
         outputs |= {options.figures / f"{name}.png": "png" for name in ("confusion", "f1", "reliability")}

@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..hub.load import add_model, find_model, load_pipeline
+from ..registration import is_exported
 from ..utils.console import progress, remarks, tell, working
 from ..utils.files import new_folder, scratch_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..dialogue_m2fnet import Dialogue
     from ..modeling_m2fnet import M2FNetForEmotionClassification
     from ..pipeline_m2fnet import MultimodalEmotionPipeline
 
@@ -43,6 +47,9 @@ def _export(options: argparse.Namespace) -> None:
     if options.meld is not None and not options.int8:
         options.parser.error("--meld measures what --int8 costs, found no --int8")
     _needed("onnx")  # says at once what it lacks
+    if is_exported(find_model(options.model)):
+        raise ValueError(f"A model to export must be one of torch, found one that is exported, {options.model}.")
+    dialogues = None if options.meld is None else _meld(options)
     with remarks(), new_folder(options.output) as unfinished:
         pipe = load_pipeline(options.model)
         if not options.int8:
@@ -50,7 +57,9 @@ def _export(options: argparse.Namespace) -> None:
         else:
             with scratch_folder(options.output) as single:
                 _say_equal(_exported(pipe, single))
-                _quantize(options, pipe.model, single, unfinished)
+                pipes = _quantize(pipe.model, single, unfinished)
+                if dialogues is not None:
+                    _compare(options.split, pipes, dialogues)
         from ..hub.license import copy_license
 
         copy_license(find_model(options.model), unfinished)
@@ -66,7 +75,10 @@ def _say_equal(difference: float) -> None:
     tell(f"The largest difference to torch's logits, on ragged random dialogues, is {difference:.1e}.")
 
 
-def _quantize(options: argparse.Namespace, model: "M2FNetForEmotionClassification", single: Path, output: Path) -> None:
+def _quantize(
+    model: "M2FNetForEmotionClassification", single: Path, output: Path
+) -> dict[str, "MultimodalEmotionPipeline"]:
+    """Both by name."""
     quantize = _needed("quantize")
     for name, (before, after) in quantize.quantize_encoders(single, output).items():
         tell(f"{name}: {before / 1e6:.1f} MB in single precision, {after / 1e6:.1f} MB in 8 bits")
@@ -75,18 +87,22 @@ def _quantize(options: argparse.Namespace, model: "M2FNetForEmotionClassificatio
     runner = _needed("runner").OnnxEmotionModel
     ratio = quantize.time_ratio(runner(single), runner(output), batches)
     tell(f"time: {ratio['median']:.2f} of that of single precision ({ratio['least']:.2f} to {ratio['most']:.2f})")
-    if options.meld is not None:
-        _compare_on_meld(options, pipes)
+    return pipes
 
 
-def _compare_on_meld(options: argparse.Namespace, pipes: dict[str, "MultimodalEmotionPipeline"]) -> None:
+def _meld(options: argparse.Namespace) -> "Sequence[Dialogue]":
+    """Before the work, as it may not be there."""
     from ..data.meld import read_meld
+
+    return read_meld(options.meld, names=(options.split,))[options.split]
+
+
+def _compare(split: str, pipes: dict[str, "MultimodalEmotionPipeline"], dialogues: "Sequence[Dialogue]") -> None:
     from ..evaluation.evaluate import compare_labels
 
-    dialogues = read_meld(options.meld, names=(options.split,))[options.split]
     for name, metrics in compare_labels(pipes, dialogues, progress).items():
         tell(
-            f"MELD {options.split}, {name}: weighted F1 {100 * metrics['weighted_f1']:.2f}, "
+            f"MELD {split}, {name}: weighted F1 {100 * metrics['weighted_f1']:.2f}, "
             f"{100 * metrics['agreement']:.1f} % of the labels of single precision"
         )
 

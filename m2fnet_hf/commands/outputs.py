@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from ..utils.files import check_place
+
 HELP = "replace files that m2fnet did not write, too"
 
 
@@ -21,11 +23,13 @@ def check_outputs(options: argparse.Namespace, outputs: Mapping[Path, str], inpu
         inputs: files that it reads, or folders of them; what is `None`, an address or a name counts for nothing.
 
     Raises:
+        OSError: where a folder, a device or a pipe is in its place.
         ValueError: naming the file.
     """
     there = {path: kind for path, kind in outputs.items() if path.exists()}
     read = list(_files(inputs)) if there else []
     for path, kind in there.items():
+        check_place(path)
         if any(path.samefile(one) for one in read):
             raise ValueError(f"{path} must be another file than those that are read, found one of them; name another.")
         if not options.overwrite:

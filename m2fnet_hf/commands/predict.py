@@ -135,32 +135,16 @@ def _annotate(options: argparse.Namespace) -> None:
 
 
 def _read_result(path: Path) -> dict[str, Any]:
-    from ..reports.result import recording_of
+    from ..reports.result import is_whole, recording_of
 
     check_file(path, "A result")
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
-        recording = recording_of(result)
-        is_whole = all(map(_is_prediction, result["utterances"])) and isinstance(recording, (str, type(None)))
-        is_whole &= all(isinstance(label, str) for label in result["labels"])
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        is_whole = False
-    if not (is_whole and result["utterances"] and result["labels"]):
+    except (ValueError, RecursionError):
+        result = None
+    if not is_whole(result):
         raise ValueError(
             f"{shown(path)} must be the JSON file that `m2fnet predict --output` wrote, found another kind of file or "
             "one that lacks something; predict again."
         )
-    return {**result, "recording": recording}
-
-
-def _is_prediction(one: Any) -> bool:
-    from ..dialogue_m2fnet import LATEST
-
-    number = (int, float)
-    times = [one["start"], one["end"], one["score"]]
-    words = [one["speaker"], one["text"], one["label"]]
-    return (
-        all(time is None or (isinstance(time, number) and abs(time) <= LATEST) for time in times)
-        and all(text is None or isinstance(text, str) for text in words)
-        and None not in (one["score"], one["label"])
-    )
+    return {**result, "recording": recording_of(result)}

@@ -131,9 +131,12 @@ def _records(text: str, delimiter: str, count: int, name: str, skipped: int) -> 
     with _any_length():
         try:
             records.extend(_read(text, delimiter, skipped))
-        except csv.Error as error:
+        except csv.Error:
             line = records[-1][0] if records else skipped
-            raise ValueError(f"{name}, after line {line}: {error}; correct its quotes.") from None
+            raise ValueError(
+                f"{name}, after line {line}: quotes must stand around a whole value, found some that do not; correct "
+                "them."
+            ) from None
     return records
 
 

@@ -218,8 +218,8 @@ def _read_jsonl(path: Path) -> Iterator[_Draft]:
             continue
         try:
             source = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"{name}, line {number} must be valid JSON: {error}; correct it.") from None
+        except (ValueError, RecursionError):
+            raise ValueError(f"{name}, line {number} must be valid JSON, found a mistake; correct it.") from None
         utterances = source.get("utterances") if isinstance(source, dict) else None
         if not isinstance(utterances, list) or not all(isinstance(one, dict) for one in utterances):
             raise ValueError(

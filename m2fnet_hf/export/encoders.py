@@ -82,6 +82,17 @@ class Session:
         if isinstance(found, int) and found != size:
             raise self.of_another_model(f"one whose {output} have {found} values and not {size}")
 
+    def number(self, note: str) -> int | None:
+        """What the graph notes under a name, `None` for nothing.
+
+        Raises:
+            ValueError: for what counts nothing.
+        """
+        told = self.notes.get(note)
+        if told is not None and not (told.isdecimal() and len(told) < 10 and int(told) > 0):
+            raise self.of_another_model(f"{told:.20} as its {note}")
+        return None if told is None else int(told)
+
     def of_another_model(self, found: str) -> ValueError:
         """The error for a graph that is not the one of its config."""
         return ValueError(
@@ -100,7 +111,7 @@ class SequenceEncoder:
         self.session = session
         self.num_blocks = config.num_blocks
         self.with_deviation = self.modality == "audio" and config.audio_pooling == "mean_std"
-        self.longest = int(session.notes["longest"]) if "longest" in session.notes else None
+        self.longest = session.number("longest")
         self.masked = "attention_mask" in session.shapes
 
     def encode(self, rows: Sequence[Arrays]) -> np.ndarray:
@@ -279,4 +290,4 @@ def padded(rows: Sequence[np.ndarray]) -> np.ndarray:
 def _threads() -> int:
     """What OpenMP is told, as torch does, else one for each core."""
     told = os.environ.get("OMP_NUM_THREADS", "")
-    return int(told) if told.isdigit() else 0
+    return int(told) if told.isdecimal() else 0

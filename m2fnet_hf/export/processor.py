@@ -12,7 +12,7 @@ import numpy as np
 from ..context_m2fnet import ContextSettings, Row, TextContext
 from ..dialogue_m2fnet import Dialogue, Utterance
 from ..face_arrays_m2fnet import APPEARANCE_WEIGHTS, ActionUnitArrays, AppearanceArrays
-from ..resampling_m2fnet import at_rate
+from ..resampling_m2fnet import at_rate, check_rate
 from ..saved_config import SavedConfig, damaged, read_settings
 from .sound import sound_reader
 
@@ -50,6 +50,8 @@ class ExportedProcessor:
             context = ContextSettings(**{name: settings[name] for name in names})
             self.context = TextContext(Tokenize(folder / TOKENIZER), context)  # type: ignore[arg-type]
         self.sound_settings: dict[str, Any] = settings["feature_extractor"]
+        if config.audio_config is not None:
+            check_rate(self.sound_settings["sampling_rate"])
         self._read_sound = None if config.audio_config is None else sound_reader(self.sound_settings, folder)
         self.au_feature_extractor = ActionUnitArrays(**_own(settings["au_feature_extractor"]))
         self.appearance_feature_extractor = AppearanceArrays(**_own(settings["appearance_feature_extractor"]))
@@ -104,6 +106,7 @@ class Tokenize:
 
     Raises:
         FileNotFoundError: without its file.
+        ValueError: for another file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -114,7 +117,10 @@ class Tokenize:
                 f"An exported model that reads text must hold {path.name}, found none in {path.parent}; export a model "
                 "with a fast tokenizer."
             )
-        self.tokenizer = Tokenizer.from_file(str(path))
+        try:
+            self.tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:  # it knows no other class
+            raise damaged(path) from error
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
 

@@ -226,9 +226,9 @@ def _read_csv(path: Path) -> _Rows:
     with path.open(encoding="utf-16" if is_wide else "utf-8-sig", errors="replace", newline="") as file:
         header = file.readline(_LONGEST_HEADER)
         delimiter = max(",;\t", key=header.count)
-        names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter, skipinitialspace=True), [])]
         reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
         try:
+            names = [one.strip() for one in next(csv.reader([header], delimiter=delimiter, skipinitialspace=True), [])]
             if set(_FEX) <= set(names):
                 return _from_fex(path, *_numbers(path, names, reader))
             if set(_OPENFACE) <= set(names):
@@ -238,10 +238,11 @@ def _read_csv(path: Path) -> _Rows:
                 f"{path.name}, line {reader.line_num + 1}, must be csv, found open quotes or a cell that is too "
                 "long; write the file again."
             ) from None
+    found = ", ".join(names)[:80] or "nothing"
     raise ValueError(
         f"{path.name} must be an npz file, or a csv file with py-feat's columns ({', '.join(_FEX)}) or OpenFace's "
-        f"({', '.join(_OPENFACE)}, and x_0 to y_67), found {', '.join(names)[:80] or 'nothing'}; write it with one of "
-        "these."
+        f"({', '.join(_OPENFACE)}, and x_0 to y_67), found {found if found.isprintable() else 'no text'}; write it "
+        "with one of these."
     )
 
 
@@ -397,6 +398,8 @@ def _check_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
             f"{path.name} must have the arrays times, boxes and action_units, found {', '.join(arrays) or 'none'}; add "
             f"{', '.join(sorted(missing))}."
         )
+    if not arrays["times"].ndim:
+        raise ValueError(f"{path.name} must have `times` of the shape [N], found a number; give one row per face.")
     units = arrays["action_units"].shape[-1:]
     row = {"times": (), "boxes": (4,), "scores": (), "action_units": units, "landmarks": (68, 2)}
     shapes = {name: (len(arrays["times"]), *rest) for name, rest in row.items()} | {"names": units, "size": (2,)}

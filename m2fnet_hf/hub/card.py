@@ -45,7 +45,7 @@ def write_card(
     """
     config = M2FNetConfig.from_pretrained(folder)
     settings, results = read_run_file(folder, SETTINGS), read_run_file(folder, RESULTS)
-    card = _parsed(written)
+    card = parse_card(written)
     own = _written_part(card.text)
     splits = _splits(results, read_run_file(folder, DEV_RESULTS))
     known: dict[str, Any] = {
@@ -72,7 +72,7 @@ def check_card(folder: Path, written: str) -> None:
     Raises:
         ValueError: naming the first one.
     """
-    own = _parsed(written).text.partition(MARKER)[0]
+    own = parse_card(written).text.partition(MARKER)[0]
     splits = _splits(read_run_file(folder, RESULTS), read_run_file(folder, DEV_RESULTS))
     for split, values in list(splits.items())[:1]:
         for metric, name in METRICS.items():
@@ -85,7 +85,8 @@ def check_card(folder: Path, written: str) -> None:
         raise ValueError(f"{CARD} has numbers, but no {RESULTS} lies beside it; evaluate the model, or remove them.")
 
 
-def _parsed(written: str) -> ModelCard:
+def parse_card(written: str) -> ModelCard:
+    """A card as somebody wrote it, with metadata or without."""
     return ModelCard(written if written.startswith("---") else f"---\n{{}}\n---\n{written}")
 
 

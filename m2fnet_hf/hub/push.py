@@ -1,6 +1,7 @@
 """Upload a run, or a part of a model, in one commit that leaves nothing stale behind."""
 
 import json
+import os
 import shutil
 import warnings
 from pathlib import Path
@@ -15,7 +16,7 @@ from ..face_arrays_m2fnet import APPEARANCE_WEIGHTS
 from ..modeling_m2fnet import M2FNetForEmotionClassification
 from ..processing_m2fnet import M2FNetProcessor
 from ..utils.files import scratch_folder, write_json, write_text
-from .card import CARD, check_card, write_card
+from .card import CARD, check_card, parse_card, write_card
 from .code import add_code
 from .license import copy_license_files
 from .run_files import RUN_FILES, SETTINGS, publish_run_files, read_run_file, weights_sha256, without_paths
@@ -54,15 +55,23 @@ def prepare_run(run: Path, folder: Path, repo_id: str, license: str | None = Non
         settings = {"weights": weights_sha256(folder), **read_run_file(folder, SETTINGS), "dataset": dataset}
         write_json(settings, folder / SETTINGS)
     add_code(folder)
-    written = (run / CARD).read_text(encoding="utf-8") if (run / CARD).is_file() else ""
+    try:
+        written = (run / CARD).read_text(encoding="utf-8") if (run / CARD).is_file() else ""
+        parse_card(written)
+    except Exception as error:  # of decoding, of YAML and of the library
+        raise ValueError(
+            f"{run / CARD} must be a card in UTF-8 whose metadata are a mapping in YAML, found another; correct it."
+        ) from error
     check_card(folder, written)
     write_card(folder, repo_id, written, license)
 
 
 def _check_run(run: Path) -> None:
     for path in run.glob("*"):
-        if path.is_symlink() and not path.resolve().is_relative_to(run.resolve()):
+        if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(run.resolve()):
             raise ValueError(f"{path} must lie in the run, found a link to {path.resolve()}; copy or remove it.")
+        if not (path.is_file() or path.is_dir()):
+            raise ValueError(f"{path} must be a file, found a link that leads nowhere, or a pipe; remove it.")
     for pattern in (CONFIG, "model*.safetensors", PROCESSOR_CONFIG):
         if not any(run.glob(pattern)):
             last = max(run.glob("checkpoint-*"), key=lambda path: path.stat().st_mtime, default=None)

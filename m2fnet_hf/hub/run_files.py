@@ -14,6 +14,8 @@ from ..utils.hashes import sha256_files
 RESULTS, SETTINGS, DEV_RESULTS = "results.json", "run.json", "dev_results.json"
 RUN_FILES = (RESULTS, SETTINGS, DEV_RESULTS)
 
+# What is read of them as a mapping.
+_SECTIONS = {"encoders", "training", "per_class", "support", "modalities", "dev"}
 _LOCAL = re.compile(r"[/~]|\.{1,2}/|[A-Za-z]:[\\/]|\\\\")
 _SECRET_NAME = re.compile(r"(?:hub|access|auth|api)_token$|password|passwd|secret|api_?key|credential", re.IGNORECASE)
 _SECRET = re.compile(r"://[^/\s@]+@|\bhf_\w{16,}")  # in an address, and a token of the Hub
@@ -29,12 +31,16 @@ def read_run_file(folder: Path, name: str) -> dict[str, Any]:
     """One of the JSON files of a run, empty where there is none.
 
     Raises:
-        ValueError: for what is not a JSON object.
+        ValueError: for what is not a JSON object, or has something else where it must have one.
     """
     path = folder / name
     if not path.is_file():
         return {}
-    return read_object(path)
+    content = read_object(path)
+    for section in _SECTIONS & content.keys():
+        if not isinstance(content[section], dict):
+            raise ValueError(f"{path} must have a mapping as its `{section}`, found another value; get the file again.")
+    return content
 
 
 def publish_run_files(run: Path, folder: Path, repo_id: str, config: M2FNetConfig) -> None:

@@ -1,5 +1,6 @@
 """The sound of a recording by time, mixed to one channel, whatever its channels are."""
 
+import errno
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -67,6 +68,7 @@ class SoundReader:
         self.end = 0.0
         self._stream, self._origin = stream, origin
         self._rate = rate
+        self._may_be_nan = stream.codec_context.name.startswith("pcm_f")
         asked = [_Span.of(index, start, end, rate) for index, (start, end) in enumerate(spans)]
         self._waiting = deque(sorted((span for span in asked if span.first < span.last), key=lambda span: span.first))
         self._open: list[_Span] = []
@@ -80,7 +82,13 @@ class SoundReader:
         return not self._waiting and not self._open
 
     def feed(self, frame: AudioFrame) -> Iterator[Sound]:
-        """Take the next piece of the track; gives each span that it completes."""
+        """Take the next piece of the track; gives each span that it completes.
+
+        Raises:
+            av.FFmpegError: for one that cannot be resampled, or holds NaN or infinity.
+        """
+        if self._may_be_nan and not np.isfinite(_channels(frame)).all():
+            raise av.InvalidDataError(errno.EINVAL, "NaN or infinite samples")
         start = self.end if frame.pts is None else float(seconds(frame.pts, self._stream) - self._origin)
         frame = mixable(frame)
         form = (frame.format.name, frame.layout.name, frame.sample_rate)

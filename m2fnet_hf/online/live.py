@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 # A model that is not causal reads the last ones again whenever an utterance arrives.
 RECENT_UTTERANCES = 64
+SLOWEST = 0.01  # seconds of the conversation in a second
 
 
 class LiveEmotions:
@@ -78,10 +79,10 @@ def in_real_time(
         clock: what tells the time by `monotonic()` and waits by `sleep(seconds)`.
 
     Raises:
-        ValueError: for a speed that is not above 0.
+        ValueError: for a speed at which it would not end.
     """
-    if not speed > 0:
-        raise ValueError(f"`speed` must be above 0, found {speed}; 1 is the speed of the conversation.")
+    if not speed >= SLOWEST:
+        raise ValueError(f"`speed` must be at least {SLOWEST}, found {speed}; 1 is the speed of the conversation.")
     began = clock.monotonic()
     for utterance in map(Utterance.from_dict, utterances):
         due = began + (utterance.end or utterance.start or 0.0) / speed

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,6 +16,7 @@ from ..normalization_m2fnet import PastSpeakers
 from ..pipeline_m2fnet import MultimodalEmotionPipeline
 from ..recordings.sound_encoder import fingerprint
 from ..utils.files import write_whole
+from ..utils.paths import check_file
 
 if TYPE_CHECKING:
     from ..modeling_m2fnet import M2FNetForEmotionClassification
@@ -119,29 +121,43 @@ class EmotionStream:
             ValueError: for another file, or the stream of another model.
         """
         stream = cls(model, processor)
+        check_file(Path(path), "A stream")
         try:
             with safe_open(path, "pt", device=str(stream.pipe.device)) as file:
                 metadata = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except SafetensorError as error:
-            raise ValueError(f"{path} must be a file that `EmotionStream.save` wrote, found: {error}.") from None
+            raise _no_stream(path) from error
         if metadata.get("model") != stream._fingerprint():
             raise ValueError(
                 f"{path} must be the stream of this model and processor, found another's; load it with its own."
             )
-        state = json.loads(metadata["stream"])
-        stream._speakers = state["speakers"]
-        stream._words = [_words(**words) for words in state["words"]]
+        try:
+            stream._restore(json.loads(metadata["stream"]), tensors)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise _no_stream(path) from error
+        return stream
+
+    def _restore(self, state: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+        """What [`save`] wrote.
+
+        Raises:
+            AttributeError, LookupError, TypeError, ValueError: for something else.
+        """
+        self._speakers = [str(Utterance(speaker=one, missing=SAID_BEFORE).speaker) for one in state["speakers"]]
+        self._words = [_words(**words) for words in state["words"]]
         for number in range(state["faces"]):
             arrays = {name: tensors.get(f"{name}.{number}") for name in FACES}
-            stream._faces.append(Utterance(**{k: v.cpu().numpy() for k, v in arrays.items() if v is not None}))
-        stream._cache.past_length = state["seen"]
+            self._faces.append(Utterance(**{k: v.cpu().numpy() for k, v in arrays.items() if v is not None}))
+        self._cache.past_length = state["seen"]
         for modality in {name.split(".")[1] for name in tensors if name.startswith("speakers.")}:
             ids, sums = tensors[f"speakers.{modality}.ids"], tensors[f"speakers.{modality}.sums"]
-            stream._cache.speakers[modality] = PastSpeakers(ids, sums)
-        numbers = [int(name.removeprefix("keys.")) for name in tensors if name.startswith("keys.")]
-        stream._cache.states = {number: (tensors[f"keys.{number}"], tensors[f"values.{number}"]) for number in numbers}
-        return stream
+            self._cache.speakers[modality] = PastSpeakers(ids, sums)
+        numbers = range(sum(name.startswith("keys.") for name in tensors))
+        self._cache.states = {number: (tensors[f"keys.{number}"], tensors[f"values.{number}"]) for number in numbers}
+        sizes = {(part.ndim, len(part)) for pair in self._cache.states.values() for part in pair}
+        if sizes - {(2, self._cache.kept)} or (self._cache.kept and not sizes):
+            raise ValueError(f"What was kept must be of {self._cache.kept} utterances, found {sizes}.")
 
     def _remember(self, utterance: Utterance) -> None:
         extractors = (self.pipe.processor.au_feature_extractor, self.pipe.processor.appearance_feature_extractor)
@@ -173,6 +189,10 @@ class EmotionStream:
         processor = self.pipe.processor
         context = [processor.context, processor.past_utterances, processor.max_length, processor.speaker_prefix]
         return fingerprint(self.pipe.model.classifier, context)
+
+
+def _no_stream(path: str | os.PathLike) -> ValueError:
+    return ValueError(f"{path} must be a file that `EmotionStream.save` wrote, found another; save it again.")
 
 
 def _words(text: str | None, speaker: str | None) -> Utterance:

@@ -68,6 +68,8 @@ def build_reader(
             reader.encode_audio, reader.settings["audio"] = sound_encoder(model, processor)
     if faces is not None and str(faces) != NO_FACES:
         reader.faces = load_face_backend(faces) if isinstance(faces, (str, Path)) else faces
+        if not hasattr(reader.faces, "action_units"):
+            raise TypeError(f"`faces` must be a face backend or the name of one, found {type(faces).__name__}.")
     elif config.visual_config is not None and faces is None:
         try:
             reader.faces = load_face_backend(config.visual_config.face_backend)

@@ -48,7 +48,7 @@ def transcribe(
         audio_track: which sound track of the recording, from 1. Default: the first that is not silent.
 
     Raises:
-        ValueError: where there is no sound, or no speech was recognised.
+        ValueError: where there is no sound, no speech was recognised, or the model cannot be loaded.
     """
     cache = cache or Cache(None)
     name = asr if isinstance(asr, str | Path) else asr.model.name_or_path
@@ -69,15 +69,33 @@ def transcribe(
     return Dialogue([Utterance(text=text, start=start, end=end) for text, start, end in recognised], id=recording.stem)
 
 
+def load_recogniser(name: str | Path) -> Pipeline:
+    """A speech recognition model, by its folder or its name on the Hub.
+
+    Raises:
+        ImportError: where it needs a package that is not installed.
+        ValueError: where it cannot be loaded.
+    """
+    try:
+        return pipeline("automatic-speech-recognition", model=str(name))
+    except ImportError:
+        raise
+    except Exception as error:  # the library's are of many kinds, and of many lines
+        raise ValueError(
+            "A speech recognition model must be a folder or a name on the Hub of one that transformers loads, found "
+            f"{str(name)!r}; check the name and the network."
+        ) from error
+
+
 def _recognise(recording: Path, asr: str | Path | Pipeline, audio_track: int | None) -> list[Chunk]:
-    recogniser: Any = pipeline("automatic-speech-recognition", model=str(asr)) if isinstance(asr, str | Path) else asr
+    recogniser: Any = load_recogniser(asr) if isinstance(asr, str | Path) else asr
     rate = recogniser.feature_extractor.sampling_rate
     clip = Clip(recording, audio_track)
     sound = clip.sound(sampling_rate=rate)
     if sound is None or is_silent(sound):
         lack = "has no sound" if sound is None else "is silent"
         reason = clip.problems[0] if clip.problems else f"{recording.name} {lack}."
-        raise ValueError(f"Speech recognition needs sound, found none: {reason} Give a `transcript` instead.")
+        raise ValueError(f"Speech recognition needs sound, found none: {reason.rstrip('.')}; give a `transcript`.")
     whisper = recogniser.type == "seq2seq_whisper"
     if whisper and not getattr(recogniser.model.generation_config, "alignment_heads", None):
         recognised = recogniser({"raw": sound, "sampling_rate": rate}, return_timestamps=True)

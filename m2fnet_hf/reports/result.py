@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..data.language import describe_foreign, foreign_utterances
-from ..dialogue_m2fnet import EmotionPrediction
+from ..dialogue_m2fnet import LATEST, EmotionPrediction
 from .console_tables import UNREAD, reads_only
 
 if TYPE_CHECKING:
@@ -70,6 +70,43 @@ def _languages(trained_on: Sequence[str], foreign: Mapping[int, str]) -> dict[st
 def recording_of(result: Mapping[str, Any]) -> str | None:
     """The path of the recording of a result, also of one that was written when it was called `video`."""
     return result.get("recording", result.get("video"))
+
+
+def is_whole(result: Any) -> bool:
+    """Whether something that was read has all that is drawn of a result, as m2fnet writes it."""
+    try:
+        labels, utterances = result["labels"], result["utterances"]
+        return (
+            isinstance(recording_of(result), str | None)
+            and isinstance(labels, list)
+            and all(isinstance(label, str) for label in labels)
+            and bool(utterances)
+            and all(one["label"] in labels and _is_whole(one) for one in utterances)
+        )
+    except (AttributeError, LookupError, TypeError):
+        return False
+
+
+def _is_whole(one: Mapping[str, Any]) -> bool:
+    times = [time for time in (one["start"], one["end"]) if time is not None]
+    return (
+        all(_is_number(time, 0, LATEST) for time in times)
+        and sorted(times) == times
+        and _is_number(one["score"], 0, 1)
+        and all(isinstance(one[name], str | None) for name in ("speaker", "text"))
+        and all(map(_is_face, one.get("faces") or ()))
+    )
+
+
+def _is_face(face: Mapping[str, Any]) -> bool:
+    box = face["box"]
+    # A face may reach out of the picture, but not that far.
+    is_box = isinstance(box, list) and len(box) == 4 and all(_is_number(side, -LATEST, LATEST) for side in box)
+    return is_box and _is_number(face["time"], 0, LATEST) and isinstance(face["track"], int)
+
+
+def _is_number(value: Any, least: float, most: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
 
 
 def summary(result: Mapping[str, Any]) -> Iterator[str]:

@@ -22,6 +22,24 @@ PROCESSOR_SETTINGS: dict[str, Any] = {
     "max_length": int,
     "speaker_prefix": str,
 }
+# Beyond these numbers, both allowed, the library fails in the middle of a run, or trains nothing without a word.
+BOUNDS: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("training.learning_rate", "training.encoder_learning_rate"), (0, 1_000)),
+    **dict.fromkeys(("training.layer_decay", "training.teachers_share", "training.label_smoothing_factor"), (0, 1)),
+    **dict.fromkeys(("training.adam_beta1", "training.adam_beta2"), (0, 0.999_999)),
+    **dict.fromkeys(("training.weight_decay", "training.max_grad_norm", "training.warmup_steps"), (0, 1_000_000)),
+    **dict.fromkeys(("training.seed", "training.data_seed"), (0, 2**32 - 1)),
+    **dict.fromkeys(
+        ("training.per_device_train_batch_size", "training.per_device_eval_batch_size"),
+        (1, 1_000_000),
+    ),
+    **dict.fromkeys(
+        ("training.gradient_accumulation_steps", "training.early_stopping_patience"),
+        (1, 1_000_000),
+    ),
+    "training.num_train_epochs": (0.01, 1_000_000),
+    "training.dataloader_num_workers": (0, 1_000),
+}
 MEDIA_SETTINGS: dict[str, Any] = {
     "faces": str | None,
     "frame_rate": float,
@@ -51,6 +69,7 @@ def check_section(section: str, values: Any, settings: Mapping[str, Any]) -> Non
         # YAML reads a bare `no` as false, where the library wants the word.
         if not (str(name).endswith("_strategy") and value is False):
             check_type(f"{section}.{name}", value, _with_whole_numbers(settings[name]))
+            _check_bounds(f"{section}.{name}", value)
 
 
 def config_settings(config_class: type[PreTrainedConfig]) -> dict[str, Any]:
@@ -59,6 +78,12 @@ def config_settings(config_class: type[PreTrainedConfig]) -> dict[str, Any]:
     kinds = {name: kind for name, kind in own.items() if name not in config_class.sub_configs}
     library = {"id2label": dict | None, "label2id": dict | None, "num_labels": int | None, "face_pooling": str | None}
     return {**kinds, **dict.fromkeys(config_class.sub_configs, dict | None), **library}
+
+
+def _check_bounds(setting: str, value: Any) -> None:
+    low, high = BOUNDS.get(setting, (None, None))
+    if low is not None and isinstance(value, int | float) and not low <= value <= high:
+        raise ValueError(f"`{setting}` must be a number from {low} to {high}, found {shown(value)}.")
 
 
 def _with_whole_numbers(kind: Any) -> Any:

@@ -116,7 +116,8 @@ class RunConfig:
         """The arguments for Trainer.
 
         Raises:
-            ValueError: for one that the library does not know.
+            ImportError: where one needs a package that is not installed.
+            ValueError: for one that the library does not know or take.
         """
         check_section("training", self.training, self.settings_of("training"))
         # YAML reads a bare `no` as false, the library wants the word.
@@ -131,4 +132,16 @@ class RunConfig:
         }
         # The library refuses bf16 on a CPU that it was not told to use.
         defaults: dict[str, Any] = {"report_to": "none", "use_cpu": not torch.accelerator.is_available()}
-        return EmotionTrainingArguments(**{**defaults, **values, **fixed})
+        try:
+            arguments = EmotionTrainingArguments(**{**defaults, **values, **fixed})
+        except ImportError:
+            raise
+        except Exception as error:  # of many kinds
+            said = " ".join(str(error).split()).rstrip(".")
+            raise ValueError(f"`training` must hold what transformers takes, found: {said}.") from error
+        if arguments.early_stopping_patience is not None and arguments.metric_for_best_model is None:
+            raise ValueError(
+                "`training.early_stopping_patience` needs the metric that must get better, found no "
+                "`training.metric_for_best_model`; name it, such as weighted_f1."
+            )
+        return arguments

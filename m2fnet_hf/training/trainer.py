@@ -36,10 +36,12 @@ from ..features.extract import check_features
 from ..modeling_m2fnet import M2FNetForEmotionClassification
 from ..names_m2fnet import SPECTROGRAM_ENCODERS
 from ..processing_m2fnet import M2FNetProcessor, check_causal
+from ..processor_checks_m2fnet import check_fits
 from ..recordings.dataset import RecordedDialogues, with_recordings
 from ..spectrogram_m2fnet import default_extractor
 from ..utils.files import move_files, scratch_folder, write_json
 from ..utils.run_folders import claim, locked
+from ..weights_m2fnet import loading
 from .collator import DialogueCollator
 from .distillation import distillation_loss, with_teacher_probabilities
 from .normalization import fit_normalization
@@ -271,12 +273,14 @@ def build_processor(run: RunConfig) -> M2FNetProcessor:
         )
     if tokenizer is not None and not isinstance(tokenizer, PreTrainedTokenizerBase):
         in_package = tokenizer in embedded_names()
-        tokenizer = AutoTokenizer.from_pretrained(embedded(tokenizer) if in_package else tokenizer)
+        with loading("A tokenizer", tokenizer):
+            tokenizer = AutoTokenizer.from_pretrained(embedded(tokenizer) if in_package else tokenizer)
     sound = settings.pop("feature_extractor", None) or _sound_extractor(run)
     appearance = settings.pop("appearance", None)
     visual = run.model.get("visual_config") or {}
     if "visual" in run.encoders:
-        visual = M2FNetVisualConfig.from_pretrained(run.encoders["visual"]).to_dict()
+        with loading("An encoder", run.encoders["visual"]):
+            visual = M2FNetVisualConfig.from_pretrained(run.encoders["visual"]).to_dict()
     faces = {name: visual[name] for name in ("num_action_units", "max_faces") if name in visual}
     processor = M2FNetProcessor(
         tokenizer,
@@ -296,7 +300,8 @@ def _sound_extractor(run: RunConfig) -> Any:
     if source is None:
         known = settings.get("model_type") in SPECTROGRAM_ENCODERS
         return default_extractor(AutoConfig.for_model(**settings)) if known else None
-    config = AutoConfig.from_pretrained(source)
+    with loading("An encoder", source):
+        config = AutoConfig.from_pretrained(source)
     if config.model_type not in SPECTROGRAM_ENCODERS:
         return None
     try:
@@ -335,6 +340,7 @@ def build_model(
     else:
         model = M2FNetForEmotionClassification(M2FNetConfig(**settings))
     check_causal(model.config, processor)
+    check_fits(model.config, processor)
     if balance is not None:
         model.config.class_weights = class_weights(balance, model.config)
     return model

@@ -14,14 +14,16 @@ from typing import Any
 from uuid import uuid4
 
 from .hashes import hash_text
+from .paths import kind_of
 
 _PART = re.compile(r"\.m2fnet-(?P<place>\w+)-(?P<process>\d+)-\w+\.part")
 # Of another machine it cannot be known whether a process lives: one that wrote nothing for so long does not.
 _ABANDONED = 86_400.0  # seconds
 _OUT_OF_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-# What libraries say that raise no OSError: safetensors, SQLite, torch.
+# What libraries say that raise no OSError of that kind: safetensors, SQLite, torch, tempfile.
 _SAID_OUT_OF_SPACE = re.compile(
     r"os error (?:27|28|122)\b|disk is full|disk I/O error|No space left|File too large|PytorchStreamWriter failed"
+    r"|No usable temporary directory"
 )
 
 _written: set[Path] = set()  # by this process, at this moment
@@ -42,7 +44,10 @@ def write_whole(path: str | os.PathLike, sync: bool = True) -> Iterator[Path]:
         OSError: where it cannot be written; the older file is still there.
     """
     path = Path(path)
+    with _said(path):
+        check_place(path)
     with _part(path) as part:
+        part.touch()  # the system's refusal names it, which that of a library may not
         yield part
         if sync:
             _sync(part)
@@ -80,13 +85,24 @@ def scratch_folder(beside: str | os.PathLike) -> Iterator[Path]:
         yield part
 
 
+def check_place(path: Path) -> None:
+    """Refuse to put a file in the place of what is none: a device or a pipe would be gone, for all who use it.
+
+    Raises:
+        OSError: for one, or for a folder.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} must be a place that can be written to, found: {kind_of(path)}; name another.")
+
+
 def check_new(folder: Path) -> None:
     """Refuse a folder that holds something.
 
     Raises:
         FileExistsError: for one.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    is_taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    if is_taken or folder.is_symlink():  # a folder cannot be moved to a link's place
         raise FileExistsError(f"The output must be a new or empty folder, found {folder}; name another or remove it.")
 
 

@@ -39,11 +39,8 @@ def check_file(path: Path, what: str, largest: int | None = None) -> None:
         raise type(error)(
             f"{what} must be a file that can be read, found: {error.strerror}, at {shown(path)}; check the path."
         ) from None
-    kind = stat.S_IFMT(found.st_mode)
-    if kind != stat.S_IFREG:
-        raise ValueError(
-            f"{what} must be a file, found {_KINDS.get(kind, 'something else')} at {shown(path)}; name a file."
-        )
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError(f"{what} must be a file, found {kind_of(path)} at {shown(path)}; name a file.")
     if not os.access(path, os.R_OK):
         raise PermissionError(f"{what} must be a file that can be read, found none of yours at {shown(path)}.")
     if largest is not None and found.st_size > largest:
@@ -51,6 +48,11 @@ def check_file(path: Path, what: str, largest: int | None = None) -> None:
             f"{what} must have at most {largest / 1e6:.0f} MB, more than any talk needs, found "
             f"{found.st_size / 1e6:.0f} MB at {shown(path)}; check that it is one."
         )
+
+
+def kind_of(path: Path) -> str:
+    """What lies at a path that is no file, in words."""
+    return _KINDS.get(stat.S_IFMT(path.stat().st_mode), "something else")
 
 
 def short_stem(stem: str) -> str:

@@ -1,5 +1,6 @@
 import re
 import shutil
+import socket
 import subprocess
 import time
 import wave
@@ -24,7 +25,7 @@ from axe import screen, violations  # noqa: E402
 
 from m2fnet_hf.app.modality_table import modality_table  # noqa: E402
 from m2fnet_hf.app.page import SAMPLE  # noqa: E402
-from m2fnet_hf.cli import _parser  # noqa: E402
+from m2fnet_hf.cli import _parser, main  # noqa: E402
 
 CHECKOUT = Path(__file__).parents[2]
 TWO = "1\n00:00:00,000 --> 00:00:00,800\nANN: You came!\n\n2\n00:00:01,000 --> 00:00:02,500\nBEN: Never again.\n"
@@ -386,3 +387,10 @@ def test_what_is_said_into_the_microphone_is_judged(
     count = f"return {page}?.querySelectorAll('.section tbody tr').length"
     wait_for(lambda: (visitor.browser.execute_script(count) or 0) >= 2, seconds=60)
     assert not visitor.all("[role=alert]")
+
+
+def test_a_port_in_use_is_one_sentence(capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert main(["app", "--model", str(tiny_checkpoint), "--port", str(port)]) == 1
+    assert capsys.readouterr().err.endswith(f" a port that is free, found {port} in use; name another.\n")

@@ -21,9 +21,12 @@ from m2fnet_hf.hub.load import load_pipeline
 from m2fnet_hf.names_m2fnet import PYFEAT_ACTION_UNITS
 from m2fnet_hf.registration import TASK
 from m2fnet_hf.spectrogram_m2fnet import default_extractor, log_mel
+from m2fnet_hf.weights_m2fnet import WeightsError
 
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+
+import onnx
 
 from m2fnet_hf.export.encoders import pooled
 from m2fnet_hf.export.onnx import _write_filters, export_onnx
@@ -192,6 +195,48 @@ def test_a_part_that_is_not_there_is_named(pair: tuple[Path, Path], tmp_path: Pa
     with pytest.raises(ValueError, match=r"config\.json must hold a JSON object"):
         load_exported(tmp_path)
     (tmp_path / "config.json").write_bytes((pair[1] / "config.json").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "sentence"),
+    [
+        ("processor_config.json", {"max_length": "x"}, "`max_length` must be a whole number from 1 to 1000000"),
+        ("processor_config.json", {"past_utterances": -1}, "`past_utterances` must be a whole number from 0"),
+        ("processor_config.json", {"feature_extractor": {"sampling_rate": 0}}, "sampling_rate` must be a whole number"),
+        ("tokenizer.json", {"model": None}, "tokenizer.json must be the settings of a model"),
+        ("config.json", {"audio_config": {}}, "config.json must be the settings of a model"),
+        ("text_encoder.onnx", {"longest": "9" * 5000}, "text_encoder.onnx of an exported model must be the graph"),
+        ("text_encoder.onnx", {"longest": "soon"}, "text_encoder.onnx of an exported model must be the graph"),
+    ],
+)
+def test_a_setting_that_none_can_be_is_named(
+    pair: tuple[Path, Path],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    file: str,
+    change: dict[str, Any],
+    sentence: str,
+) -> None:
+    exported = shutil.copytree(pair[1], tmp_path / "exported")
+    if file.endswith("onnx"):
+        graph = onnx.load(exported / file)
+        onnx.helper.set_model_props(graph, change)
+        onnx.save(graph, exported / file)
+    else:
+        content = json.loads((exported / file).read_text())
+        (exported / file).write_text(json.dumps({**content, **change}))
+    (tmp_path / "talk.txt").write_text("ANN: You came!\n")
+    assert main(["predict", str(tmp_path / "talk.txt"), "--model", str(exported)]) == 1
+    said = capfd.readouterr().err
+    assert sentence in said
+    assert said.count("\n") == 1
+
+
+def test_the_librarys_pipeline_says_it_in_a_sentence(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    exported = shutil.copytree(pair[1], tmp_path / "exported")
+    (exported / "text_encoder.onnx").unlink()
+    with pytest.raises(WeightsError, match=r"^An exported model must hold text_encoder\.onnx, found none in .*\.$"):
+        pipeline(TASK, model=str(exported))
 
 
 @pytest.mark.parametrize("kind", ["empty", "truncated", "text", "another graph"])

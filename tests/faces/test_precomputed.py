@@ -195,6 +195,8 @@ def test_settings_follow_the_content_and_are_json(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("", r"must be an npz file, or a csv file with py-feat's columns \(FaceRectX, .* found nothing"),
+        ("\x00\x01ftypisom", "found no text; write it"),
+        ("a" * 200_000, r"line 1, must be csv, found open quotes or a cell that is too long"),
         ("a,b\n1,2\n", r"OpenFace's \(timestamp, success, and x_0 to y_67\), found a, b"),
         (",".join(FEX) + "\n", "must have a row with a time for each face, found no row"),
         (",".join(FEX) + "\n1,2,3\n", r"line 2, must have a number in each of \d+ columns, found '1, 2, 3'"),
@@ -294,6 +296,7 @@ def test_a_file_that_a_spreadsheet_saved(tmp_path: Path, encoding: str) -> None:
     ("arrays", "message"),
     [
         ({"boxes": None}, "found times, action_units; add boxes"),
+        ({"times": 1.0}, r"`times` of the shape \[N\], found a number"),
         ({"boxes": np.ones((2, 4))}, r"`boxes` of the shape \[3, 4\], found \[2, 4\]"),
         ({"boxes": np.full((3, 4), 90.0)}, "found boxes up to 90 without; add the array `size`"),
         ({"names": ["AU01"]}, r"`names` of the shape \[2\], found \[1\]"),

@@ -1,6 +1,7 @@
 """What would be uploaded of a run, and the card that is rendered from it."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,29 @@ def test_no_link_out_of_the_run_is_followed(run: Path, name: str) -> None:
     (run.parent / "link").symlink_to(run)
     if name != "tokenizer.json":
         assert "model.safetensors" in {path.name for path in prepared(run.parent / "link").iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "said"),
+    [
+        (
+            "run.json",
+            lambda path: path.write_text('{"training": [1]}'),
+            r"run\.json must have a mapping as",
+        ),
+        ("README.md", lambda path: path.write_bytes(b"---\n{}\n---\n\xff"), r"README\.md must be a card in UTF-8"),
+        ("README.md", lambda path: path.write_text("---\na: [\n---\n"), r"README\.md must be a card in UTF-8"),
+        ("README.md", lambda path: path.write_text("---\n3\n---\n"), r"README\.md must be a card in UTF-8"),
+        ("more", os.mkfifo, "more must be a file, found"),
+        ("more", lambda path: path.symlink_to("more"), "more must be a file, found a link that leads nowhere"),
+    ],
+)
+def test_what_cannot_be_published_is_named(run: Path, tmp_path: Path, name: str, make: Any, said: str) -> None:
+    (run / name).unlink(missing_ok=True)
+    make(run / name)
+    with pytest.raises(ValueError, match=said) as caught:
+        prepare_run(run, tmp_path / "out", "org/name")
+    assert "\n" not in str(caught.value)
 
 
 def test_only_what_is_stated_is_published(run: Path) -> None:

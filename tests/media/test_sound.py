@@ -145,3 +145,21 @@ def test_a_track_that_is_chosen(tmp_path: Path) -> None:
     ]
     with pytest.raises(ValueError, match="from 1 on, found 0"):
         Clip(path, audio_track=0)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_no_sound_is_absent(tmp_path: Path, value: float) -> None:
+    """As a whole number it would be the loudest there is."""
+    samples = np.full(4 * RATE, 0.1, np.float32)
+    samples[RATE : RATE + 10] = value
+    data = samples.tobytes()
+    form = struct.pack("<IHHIIHH", 16, 3, 1, RATE, 4 * RATE, 4, 32)
+    path = tmp_path / "talk.wav"
+    path.write_bytes(b"RIFF" + struct.pack("<I", 36 + len(data)) + b"WAVEfmt " + form + b"data")
+    with path.open("ab") as file:
+        file.write(struct.pack("<I", len(data)) + data)
+    clip = Clip(path)
+    sound = clip.sound()
+    assert sound is not None
+    assert np.abs(sound).max() < 0.2
+    assert "is damaged" in clip.problems[0]

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,9 @@ def test_each_utterance_comes_when_it_has_been_said() -> None:
     said = [{"text": "a", "start": 1, "end": 3}, {"text": "b"}, {"text": "c", "start": 4}, {"text": "d", "end": 2.0}]
     times = [clock.now - 100 for _ in in_real_time(said, speed=2.0, clock=clock)]
     assert times == [1.5, 1.5, 2.0, 2.0]
-    with pytest.raises(ValueError, match="`speed` must be above 0, found 0"):
-        list(in_real_time(said, speed=0))
+    for speed in (0, -1, math.nan, 1e-300):
+        with pytest.raises(ValueError, match=rf"`speed` must be at least 0\.01, found {speed}"):
+            list(in_real_time(said, speed=speed))
 
 
 def test_a_causal_model_answers_once_and_before_the_next() -> None:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from transformers import pipeline
 
 from m2fnet_hf import Dialogue, M2FNetForEmotionClassification, MultimodalEmotionPipeline, Utterance
@@ -159,3 +161,31 @@ def test_what_cannot_stream_is_named(tmp_path: Path) -> None:
         EmotionStream.load(tmp_path / "note", build())
     with pytest.raises(FileNotFoundError):
         EmotionStream.load(tmp_path / "nowhere", build())
+
+
+@pytest.mark.parametrize(
+    ("state", "lost"),
+    [
+        ("soon", None),
+        ("[]", None),
+        ("{}", None),
+        ('{"seen": 1000000000, "speakers": [], "words": [], "faces": 0}', None),
+        ('{"seen": 2, "speakers": [3], "words": [], "faces": 0}', None),
+        ('{"seen": 2, "speakers": [], "words": 3, "faces": 0}', None),
+        (None, "keys.0"),
+        (None, "values.1"),
+    ],
+)
+def test_a_file_that_was_changed_is_refused(tmp_path: Path, state: str | None, lost: str | None) -> None:
+    stream = EmotionStream(build())
+    for words in ("yes", "no"):
+        stream.add({"text": words})
+    stream.save(tmp_path / "stream")
+    with safe_open(tmp_path / "stream", "pt") as file:
+        metadata = {**file.metadata(), **({} if state is None else {"stream": state})}
+    tensors = {name: tensor for name, tensor in load_file(tmp_path / "stream").items() if name != lost}
+    save_file(tensors, tmp_path / "changed", metadata)
+    with pytest.raises(
+        ValueError, match=r"changed must be a file that `EmotionStream\.save` wrote, found another; save"
+    ):
+        EmotionStream.load(tmp_path / "changed", stream.pipe)

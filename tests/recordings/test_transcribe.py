@@ -23,7 +23,15 @@ from transformers import (
 
 from m2fnet_hf.media.clip import Clip
 from m2fnet_hf.recordings.cache import Cache
-from m2fnet_hf.recordings.transcribe import LONGEST_UTTERANCE, PAUSE, _join, _timed, _without_silence, transcribe
+from m2fnet_hf.recordings.transcribe import (
+    LONGEST_UTTERANCE,
+    PAUSE,
+    _join,
+    _timed,
+    _without_silence,
+    load_recogniser,
+    transcribe,
+)
 from m2fnet_hf.registration import TASK
 
 
@@ -161,6 +169,16 @@ def test_a_word_ends_where_its_sound_ends() -> None:
     sound[4_800:9_600] = np.sin(np.arange(4_800) / 5)
     assert _without_silence(("so", 0.2, 1.9), sound, 16_000) == ("so", pytest.approx(0.3), pytest.approx(0.6))
     assert _without_silence(("hush", 1.0, 1.01), sound, 16_000) == ("hush", 1.0, 1.01), "too short to tell"
+
+
+@pytest.mark.parametrize("name", ["", "nobody/nothing", "tiny", "talk.srt"])
+def test_another_model_is_one_sentence(tiny_checkpoint: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "talk.srt").touch()
+    name = str({"tiny": tiny_checkpoint, "talk.srt": tmp_path / "talk.srt"}.get(name, name))
+    with pytest.raises(
+        ValueError, match=r"^A speech recognition model must be .*, found \S*; check the name and the network\.$"
+    ):
+        load_recogniser(name)
 
 
 def test_silence_is_an_error(asr: Path, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import math
 import os
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from m2fnet_hf.media.clip import Clip
 from m2fnet_hf.reports.annotate import annotate_recording
 from m2fnet_hf.reports.overlay import draw_caption
 from m2fnet_hf.reports.palette import palette
+from m2fnet_hf.reports.result import is_whole
 
 LABELS = ["neutral", "joy", "anger"]
 COLORS = palette(LABELS)
@@ -388,3 +390,20 @@ def test_memory_does_not_grow_with_length(tmp_path: Path, output: Path) -> None:
         command = [sys.executable, "-c", code, str(recording), str(output)]
         peaks.append(int(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
     assert peaks[1] < 1.1 * peaks[0]
+
+
+FACE = {"time": 0.5, "track": 0, "box": [0.1, 0.1, 0.2, 0.2]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"score": -5}, {"score": True}, {"label": "wrath"}, {"start": -1}, {"start": 2}, {"start": math.nan}),
+        *({"end": 10**400}, {"faces": 3}, {"faces": [{}]}),
+        *({"faces": [FACE | one]} for one in ({"time": "x"}, {"track": [0]}, {"box": [0, 1]}, {"box": [math.nan] * 4})),
+    ],
+)
+def test_what_no_prediction_can_be_is_not_drawn(change: dict[str, Any]) -> None:
+    one = {"start": 0, "end": 1, "speaker": None, "text": "Hi.", "label": "joy", "score": 0.9, "faces": [FACE]}
+    assert is_whole({"labels": ["joy"], "utterances": [one]})
+    assert not is_whole({"labels": ["joy"], "utterances": [one | change]})

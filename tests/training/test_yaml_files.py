@@ -13,6 +13,7 @@ from m2fnet_hf.training.ablation import load_grid
 from m2fnet_hf.training.contrastive.settings import ExtractorConfig
 from m2fnet_hf.training.search import load_space
 from m2fnet_hf.training.settings import RunConfig
+from m2fnet_hf.training.trainer import build_model, build_processor
 
 REFERENCES = (
     "${oc.env:SECRET}",
@@ -78,6 +79,10 @@ BAD = {
     "training: {learning_rate: fast}": "`training.learning_rate` must be a number",
     "training: {learning_rat: 1}": "`training` has no argument|`training` has no setting `learning_rat`",
     "training: {seed: '0'}": "`training.seed` must be a whole number",
+    "training: {seed: -1}": r"`training\.seed` must be a number from 0 to",
+    "training: {learning_rate: .nan}": r"`training\.learning_rate` must be a number from 0 to 1000, found nan",
+    "training: {num_train_epochs: 0}": r"`training\.num_train_epochs` must be a number from 0\.01 to",
+    "training: {per_device_train_batch_size: 0}": r"batch_size` must be a number from 1 to",
     "training: {num_train_epochs: null}": "`training.num_train_epochs` must be a number",
     "training: {teachers: a}": "`training.teachers` must be a list",
     "media: {frame_rate: many}": "`media.frame_rate` must be a number",
@@ -140,3 +145,28 @@ def test_the_model_of_a_run_takes_an_encoders_config(run: Path) -> None:
     config = tiny.config().to_dict()
     run.write_text(json.dumps({"model": {"text_config": config["text_config"], "labels": ["a", "b"]}}))
     assert RunConfig.load(run).label_names == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"optim": "x"}, r"`training` must hold what transformers takes, found: x is not a valid OptimizerNames.*\.$"),
+        ({"eval_strategy": "x"}, "`training` must hold what transformers takes, found: x is not"),
+        ({"early_stopping_patience": 2}, r"found no `training\.metric_for_best_model`; name it"),
+    ],
+)
+def test_what_the_library_refuses_is_said_of_the_section(tmp_path: Path, settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        RunConfig(training=settings).training_arguments(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        *(RunConfig(processor={"tokenizer": name}) for name in ("", "nobody/nothing", "/etc")),
+        *(RunConfig(encoders={kind: "/etc"}) for kind in ("text", "audio", "visual")),
+    ],
+)
+def test_what_cannot_be_loaded_is_named(run: RunConfig) -> None:
+    with pytest.raises(ValueError, match=r"must be a folder or a name on the Hub of one .*; check the name and"):
+        build_model(run, build_processor(run))

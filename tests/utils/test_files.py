@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,32 @@ def test_writers_of_the_same_file_do_not_meet(tmp_path: Path) -> None:
 def test_a_name_may_be_as_long_as_the_system_allows(tmp_path: Path) -> None:
     write_text("text", tmp_path / ("n" * 255))
     assert [path.read_text() for path in tmp_path.iterdir()] == ["text"]
+
+
+@pytest.mark.parametrize(("make", "found"), [(os.mkdir, "a folder"), (os.mkfifo, "a pipe")])
+def test_only_a_file_makes_room_for_a_file(tmp_path: Path, make: Callable[[Path], None], found: str) -> None:
+    """A device that is moved away is gone for every process of the machine."""
+    path = tmp_path / "place"
+    make(path)
+    before = path.stat().st_mode
+    with pytest.raises(OSError, match=f"must be a place that can be written to, found: {found}; name another"):
+        write_text("text", path)
+    assert path.stat().st_mode == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_is_no_new_folder(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("gone")
+    with pytest.raises(FileExistsError, match="must be a new or empty folder"), new_folder(tmp_path / "link"):
+        pytest.fail("begun")
+
+
+def test_a_folder_that_takes_no_files_is_said_by_its_name() -> None:
+    with (
+        pytest.raises(OSError, match=r"/proc/x\.mp4 must be a place that can be written to"),
+        write_whole("/proc/x.mp4"),
+    ):
+        pytest.fail("begun")
 
 
 def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_not(tmp_path: Path) -> None:

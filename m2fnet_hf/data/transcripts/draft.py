@@ -138,7 +138,7 @@ def finish(source: Source, draft: Draft) -> tuple[Dialogue, list[str]]:
     remarks = list(draft.remarks)
     if unread:
         count = len(unread) + len(utterances)
-        remarks.insert(0, f"{len(unread)} of {count} cues could not be read and are left out ({_some(unread)})")
+        remarks.insert(0, f"{len(unread)} of {count} cues could not be read and are left out ({some(unread)})")
     if before:
         remarks.append(f"{number(before, 'time')} before the start of the recording taken as 0")
     key = source.stem if draft.id is None else draft.id
@@ -171,7 +171,7 @@ def name_unused(kind: str, names: Sequence[str]) -> list[str]:
     if not names:
         return []
     return [
-        f"the {kind}{'s' if len(names) > 1 else ''} {_some(names, ', ')} {'were' if len(names) > 1 else 'was'} not used"
+        f"the {kind}{'s' if len(names) > 1 else ''} {some(names, ', ')} {'were' if len(names) > 1 else 'was'} not used"
     ]
 
 
@@ -181,7 +181,8 @@ def number(of: int | Sequence[Any], what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
-def _some(sentences: Sequence[str], between: str = "; ") -> str:
+def some(sentences: Sequence[str], between: str = "; ") -> str:
+    """The first of them, and how many there are."""
     different = list(dict.fromkeys(sentences))
     shortened = [one if len(one) <= 160 else f"{one[:157]}..." for one in different[:NAMED_AT_MOST]]
     more = len(different) - NAMED_AT_MOST

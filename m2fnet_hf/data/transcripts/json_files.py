@@ -7,7 +7,7 @@ from typing import Any
 
 from ..columns import Column, find_columns, plain_name
 from ..times import Time, find_unit, read_time
-from .draft import Draft, Said, Source, check_count, name_unused, no_utterance, speaker_name
+from .draft import Draft, Said, Source, check_count, name_unused, no_utterance, some, speaker_name
 from .tables import with_speakers
 from .vocabulary import BOOKKEEPING
 
@@ -54,7 +54,7 @@ def read_json(source: Source) -> Draft:
         raise ValueError(f"{source.name}: `utterances` must be a list, found a string; see `Utterance` for the form.")
     segments, place = _find_segments(content)
     if segments is None:
-        keys = ", ".join(content)[:200] if isinstance(content, dict) else ""
+        keys = some(list(content), ", ") if isinstance(content, dict) else ""
         found = f"an object with {keys or 'no keys'}" if isinstance(content, dict) else _kind(content)
         raise ValueError(
             f"{source.name} must be a list of utterances, or an object with a list of `utterances` or of Whisper's "

@@ -139,7 +139,8 @@ def _time(source: Source, sheet: Sheet, row: Row, role: str) -> Time | None:
         return time
     except ValueError as error:
         column = sheet.columns[role][0]
-        raise ValueError(f"{source.name}, line {row.line}: {error} Correct it in the column {column}.") from None
+        said = str(error).rstrip(".")
+        raise ValueError(f"{source.name}, line {row.line}: {said}; correct it in the column {column}.") from None
 
 
 def _seconds(
