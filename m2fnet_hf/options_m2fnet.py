@@ -1,7 +1,8 @@
 """The options of a call of the pipeline."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def by_step(given: Mapping[str, Any], reads: Sequence[str], pipeline: str) -> tu
         raise TypeError(f"The pipeline takes what `help({pipeline})` lists, found {', '.join(unknown)}.")
     if given.get("top_k") is not None and not _is_count(given["top_k"]):
         raise ValueError(f"`top_k` must be a whole number of at least 1, found {given['top_k']!r}.")
-    if "frame_rate" in given and not (isinstance(given["frame_rate"], int | float) and given["frame_rate"] > 0):
+    if "frame_rate" in given and not (isinstance(given["frame_rate"], Real) and float(given["frame_rate"]) > 0):
         raise ValueError(f"`frame_rate` must be above 0 frames per second, found {given['frame_rate']!r}.")
     if given.get("audio_track") is not None and not _is_count(given["audio_track"]):
         raise ValueError(f"`audio_track` must be a track's number, from 1 on, found {given['audio_track']!r}.")
@@ -65,11 +66,12 @@ def by_step(given: Mapping[str, Any], reads: Sequence[str], pipeline: str) -> tu
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
 
 
 def _check_modalities(modalities: Any, reads: Sequence[str]) -> None:
-    if not isinstance(modalities, Sequence) or not modalities or not all(name in reads for name in modalities):
+    is_list = isinstance(modalities, Collection) and not isinstance(modalities, str)
+    if not is_list or not modalities or not all(name in reads for name in modalities):
         raise ValueError(
             f"`modalities` must list one or more of those that the model reads ({', '.join(reads)}), found "
             f"{modalities!r}."

@@ -147,8 +147,9 @@ class EmotionStream:
         self._speakers = [str(Utterance(speaker=one, missing=SAID_BEFORE).speaker) for one in state["speakers"]]
         self._words = [_words(**words) for words in state["words"]]
         for number in range(state["faces"]):
-            arrays = {name: tensors.get(f"{name}.{number}") for name in FACES}
-            self._faces.append(Utterance(**{k: v.cpu().numpy() for k, v in arrays.items() if v is not None}))
+            found = {name: tensors.get(f"{name}.{number}") for name in FACES}
+            arrays: dict[str, Any] = {name: one.cpu().numpy() for name, one in found.items() if one is not None}
+            self._faces.append(Utterance(**arrays))
         self._cache.past_length = state["seen"]
         for modality in {name.split(".")[1] for name in tensors if name.startswith("speakers.")}:
             ids, sums = tensors[f"speakers.{modality}.ids"], tensors[f"speakers.{modality}.sums"]

@@ -81,8 +81,10 @@ def config_settings(config_class: type[PreTrainedConfig]) -> dict[str, Any]:
 
 
 def _check_bounds(setting: str, value: Any) -> None:
-    low, high = BOUNDS.get(setting, (None, None))
-    if low is not None and isinstance(value, int | float) and not low <= value <= high:
+    if setting not in BOUNDS:
+        return
+    low, high = BOUNDS[setting]
+    if isinstance(value, int | float) and not low <= value <= high:
         raise ValueError(f"`{setting}` must be a number from {low} to {high}, found {shown(value)}.")
 
 
