@@ -55,7 +55,11 @@ class WeightFiles:
             _shards(folder / self.index)
 
     def damage(self) -> str | None:
-        """What is wrong with the files, in one sentence; `None` for nothing that shows."""
+        """What is wrong with the files, in one sentence; `None` for nothing that shows.
+
+        Raises:
+            WeightsError: for an index that is none, or names files elsewhere.
+        """
         folder = self._folder()
         if folder is None:
             return None

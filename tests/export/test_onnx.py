@@ -10,6 +10,7 @@ from transformers import pipeline
 
 from m2fnet_hf import M2FNetForEmotionClassification, MultimodalEmotionPipeline
 from m2fnet_hf.registration import TASK, is_exported
+from m2fnet_hf.weight_files_m2fnet import WeightsError
 
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
@@ -173,7 +174,7 @@ def test_the_library_finds_it_in_its_folder(pair: tuple, tmp_path: Path) -> None
     empty = tmp_path / "empty"
     model.config.save_pretrained(empty)
     tiny.processor().save_pretrained(empty)
-    with pytest.raises(ValueError, match=r"An exported model must be a folder with fusion\.onnx"):
+    with pytest.raises(WeightsError, match=r"must hold its weights as model\.safetensors, found none"):
         pipeline(TASK, model=str(empty))
 
 

@@ -84,5 +84,5 @@ def test_nothing_is_recognised_in_silence(recording: Path) -> None:
     silent = write_tracks(recording.with_name("silent.mkv"), [np.zeros(RATE)])
     recognizer = type("Recognizer", (), {"feature_extractor": type("Rate", (), {"sampling_rate": RATE})})
     recognizer.model = type("Model", (), {"name_or_path": "any"})
-    with pytest.raises(ValueError, match=r"needs sound, found none: silent\.mkv is silent\. Give a `transcript`"):
+    with pytest.raises(ValueError, match=r"needs sound, found none: silent\.mkv is silent; give a `transcript`"):
         transcribe(silent, recognizer)
