@@ -26,20 +26,22 @@ def measure(quick: bool = False, meld: Path | None = None, repetitions: int = 7)
     try:
         from m2fnet_hf.export.onnx import export_onnx
         from m2fnet_hf.export.quantize import quantize_encoders
+        from m2fnet_hf.export.runner import OnnxEmotionModel
     except ImportError as error:
         raise NotHereError(f"needs {error.name}: pip install 'm2fnet-hf[export]'") from None
     if meld is None:
         raise NotHereError("MELD's csv files: give --meld FOLDER")
     dialogues = read_meld(meld, names=(SPLIT,))[SPLIT][: TIMED if quick else None]
-    pipes = {"torch": load_pipeline(None, batch_size=8, device="cpu")}
-    reader = pipes["torch"]
+    reader = load_pipeline("meld-mini" if quick else None, batch_size=8, device="cpu")  # which has fewer graphs
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         single, eight = Path(folder) / "single", Path(folder) / "eight"
         difference = export_onnx(reader.model, reader.processor, single)
         sizes = quantize_encoders(single, eight)
-        pipes |= {name: load_pipeline(str(path), batch_size=8) for name, path in (("onnx", single), ("int8", eight))}
+        folders = {"onnx": single, "int8": eight}
+        pipes = {"torch": reader, **{name: load_pipeline(str(path), batch_size=8) for name, path in folders.items()}}
+        models = {"torch": reader.model, **{name: OnnxEmotionModel(path) for name, path in folders.items()}}
         batches = [dict(reader.processor([one], modalities=("text",))) for one in dialogues[:TIMED]]
-        jobs = {name: partial(_answer, pipe.model, batches) for name, pipe in pipes.items()}
+        jobs = {name: partial(_answer, model, batches) for name, model in models.items()}
         times = in_turns(jobs, 1 if quick else repetitions)
         labels = compare_labels(pipes, dialogues)
     lost = 100 * (labels["torch"]["weighted_f1"] - labels["int8"]["weighted_f1"])

@@ -35,7 +35,11 @@ def emotion_metrics(
         raise ValueError(
             f"Metrics need as many predictions as labels and one at least, found {len(predictions)} and {len(labels)}."
         )
-    values = _metric().compute(predictions=predictions, references=labels, labels=list(names), detailed=True)
+    # Of the pairs that there are and their numbers: the library makes lists and tables of what it is given.
+    counts = confusion_matrix(labels, predictions, len(names))
+    label, prediction = np.nonzero(counts)
+    pairs: dict[str, Any] = {"references": label, "predictions": prediction, "sample_weight": counts[label, prediction]}
+    values = _metric().compute(**pairs, labels=list(names), detailed=True)
     return {name: values[name] for name in (*HEADLINE, "per_class", "support", "confusion")}
 
 

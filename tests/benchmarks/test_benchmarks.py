@@ -124,3 +124,10 @@ def test_the_benchmarks_of_the_embedded_model_tell_their_figures(name: str, rows
     told = import_module(f"benchmarks.{name}").measure(quick=True)
     assert all(measurement["value"] > 0 for measurement in told["measurements"].values())
     assert told_in_readme(name, told, results) == rows
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["precision", "export"])
+def test_the_benchmarks_on_meld_tell_their_figures(name: str, meld_root: Path) -> None:
+    told = import_module(f"benchmarks.{name}").measure(quick=True, meld=meld_root)
+    assert all(measurement["repetitions"] >= 1 for measurement in told["measurements"].values())
