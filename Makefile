@@ -59,7 +59,7 @@ test-wheel:
 	cd $(WHEEL)/elsewhere && ../env/bin/m2fnet predict $(CURDIR)/$(SAMPLE).mp4 --transcript $(CURDIR)/$(SAMPLE).srt \
 	    --output out --report all --annotate
 	cd $(WHEEL)/elsewhere && OMP_NUM_THREADS=1 M2FNET_FROM=../env ../env/bin/python -m pytest -c $(CURDIR)/pyproject.toml \
-	    -p no:cacheprovider $(MODEL_TESTS:%=$(CURDIR)/tests/%.py)
+	    -o pythonpath='tests/tools research/meld_mini' -p no:cacheprovider $(MODEL_TESTS:%=$(CURDIR)/tests/%.py)
 
 $(VENV)/core: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

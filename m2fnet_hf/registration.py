@@ -125,8 +125,6 @@ class ExportedModel:
             )
         try:
             return _module("export.runner").OnnxEmotionModel(name_or_path)
-        except ImportError as error:
-            raise ImportError(f"An exported model needs {error.name}: pip install 'm2fnet-hf[export]'") from None
         except (OSError, ValueError) as error:
             raise weights_error(str(error)) from error
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from ..context_m2fnet import Row
 from ..micro_batches_m2fnet import SAMPLE_BUDGET, TOKEN_BUDGET, micro_batches
@@ -40,6 +39,7 @@ class Session:
 
     Raises:
         FileNotFoundError, ValueError: where it is not there or not such a graph.
+        ImportError: without onnxruntime.
     """
 
     def __init__(self, folder: Path, name: str, inputs: Iterable[str], output: str) -> None:
@@ -48,6 +48,7 @@ class Session:
             raise FileNotFoundError(
                 f"An exported model must hold {self.path.name}, found none in {folder}; run `m2fnet export onnx`."
             )
+        onnxruntime = _onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = _threads()
         options.log_severity_level = _FATAL
@@ -285,6 +286,14 @@ def padded(rows: Sequence[np.ndarray]) -> np.ndarray:
     for place, row in zip(batch, rows, strict=True):
         place[tuple(map(slice, row.shape))] = row
     return batch
+
+
+def _onnxruntime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise ImportError("An exported model needs onnxruntime: pip install 'm2fnet-hf[export]'") from None
+    return onnxruntime
 
 
 def _threads() -> int:

@@ -33,6 +33,7 @@ class ExportedModel:
 
     Raises:
         FileNotFoundError, ValueError: where a part of it is not there or not readable.
+        ImportError: without onnxruntime.
     """
 
     def __init__(self, folder: str | Path) -> None:

@@ -33,6 +33,7 @@ class ExportedPipeline:
 
     Raises:
         FileNotFoundError, ValueError: where a part of the model is not there or not readable.
+        ImportError: without onnxruntime.
     """
 
     def __init__(self, folder: str | os.PathLike[str], **options: Any) -> None:
@@ -128,6 +129,7 @@ def load_exported(folder: str | os.PathLike[str], **options: Any) -> ExportedPip
 
     Raises:
         FileNotFoundError, ValueError: where a part of the model is not there or not readable.
+        ImportError: without onnxruntime.
     """
     return ExportedPipeline(folder, **options)
 

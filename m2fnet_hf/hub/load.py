@@ -111,10 +111,8 @@ def _load_library_config(model: str | None) -> "M2FNetConfig":
 
 
 def _load_exported(folder: str, **options: Any) -> Any:
-    try:
-        from ..export.pipeline import load_exported
-    except ImportError as error:
-        raise ImportError(f"An exported model needs {error.name}: pip install 'm2fnet-hf[export]'") from None
+    from ..export.pipeline import load_exported
+
     return load_exported(folder, **options)
 
 

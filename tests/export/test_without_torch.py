@@ -186,6 +186,20 @@ def test_the_command_runs_where_neither_torch_nor_transformers_is(
         assert one["modalities"] == other["modalities"]
 
 
+def test_without_onnxruntime_the_extra_is_named(
+    pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    said = "An exported model needs onnxruntime: pip install 'm2fnet-hf[export]'"
+    for load in (load_exported, load_pipeline, lambda folder: pipeline(TASK, model=folder)):
+        with pytest.raises(ImportError) as error:
+            load(str(pair[1]))
+        assert str(error.value) == said
+    (tmp_path / "talk.txt").write_text("ANN: You came!\n")
+    assert main(["predict", str(tmp_path / "talk.txt"), "--model", str(pair[1]), "--output", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"m2fnet: {said}\n"
+
+
 def test_a_part_that_is_not_there_is_named(pair: tuple[Path, Path], tmp_path: Path) -> None:
     for name in ("fusion.onnx", "config.json", "processor_config.json"):
         (tmp_path / name).write_bytes((pair[1] / name).read_bytes())
