@@ -290,14 +290,14 @@ def _keywords(config_class: type[PreTrainedConfig]) -> list[str]:
 def _unknown(config_class: type[PreTrainedConfig], names: Iterable[str]) -> list[str]:
     """Those of the names that neither the config nor the library has an attribute for."""
     known = {*_keywords(config_class), *_ADDED_ON_SAVING}
+    attributes = vars(PreTrainedConfig())
+
+    def is_setting(name: str) -> bool:  # which a method is not
+        own = getattr(PreTrainedConfig, name, None)
+        return name in attributes or (isinstance(own, property) and own.fset is not None)
+
     # The library passes some of its private attributes by their public name, such as `attn_implementation`.
-    return [name for name in names if name not in known and not _is_setting(name) and not _is_setting(f"_{name}")]
-
-
-def _is_setting(name: str) -> bool:
-    """Whether every config has an attribute that can be set; a method is none."""
-    own = getattr(PreTrainedConfig, name, None)
-    return name in vars(PreTrainedConfig()) or (isinstance(own, property) and own.fset is not None)
+    return [name for name in names if name not in known and not is_setting(name) and not is_setting(f"_{name}")]
 
 
 __all__ = ["KnownKeywordsConfig", "check_finite", "check_range", "check_type", "strict_config"]

@@ -40,8 +40,7 @@ class WeightFiles:
         if not self.name:
             return "The given weights"
         folder = self._folder()
-        sharded = folder is not None and not (folder / self.single).is_file() and (folder / self.index).is_file()
-        file = self.index if sharded else self.single
+        file = self.single if folder is None or self._index_of(folder) is None else self.index
         return str(Path(self.name, self.subfolder, file)) if self._is_local() else f"{file} of {self.name}"
 
     def check_index(self) -> None:
@@ -51,8 +50,9 @@ class WeightFiles:
             WeightsError: for one, or for what is no index.
         """
         folder = self._folder()
-        if folder is not None and (folder / self.index).is_file() and not (folder / self.single).is_file():
-            _shards(folder / self.index)
+        index = None if folder is None else self._index_of(folder)
+        if index is not None:
+            _shards(index)
 
     def damage(self) -> str | None:
         """What is wrong with the files, in one sentence; `None` for nothing that shows.
@@ -63,10 +63,11 @@ class WeightFiles:
         folder = self._folder()
         if folder is None:
             return None
-        if (folder / self.single).is_file():
-            files: Iterable[Path] = [folder / self.single]
-        elif (folder / self.index).is_file():
-            files = sorted({folder / name for name in _shards(folder / self.index)})
+        index = self._index_of(folder)
+        if index is not None:
+            files: Iterable[Path] = sorted({folder / name for name in _shards(index)})
+        elif (folder / self.single).is_file():
+            files = [folder / self.single]
         else:
             return self._absent(folder)
         for path in files:
@@ -74,6 +75,11 @@ class WeightFiles:
             if found is not None:
                 return f"{path} must be a file of weights (safetensors), found {found}."
         return None
+
+    def _index_of(self, folder: Path) -> Path | None:
+        """The index, where the weights are in several files."""
+        index = folder / self.index
+        return index if index.is_file() and not (folder / self.single).is_file() else None
 
     def _absent(self, folder: Path) -> str | None:
         if not self._is_local() or any(folder.glob("*.onnx")):  # not yet fetched, or another class's model

@@ -683,7 +683,7 @@ def test_gradient_checkpointing_changes_no_gradient() -> None:
 
 @pytest.mark.slow
 def test_compiled_gives_the_same() -> None:
-    model = build(tiny.config(audio=None, num_hidden_layers=1, num_fusion_layers=1))
+    model = build(tiny.config(audio=None))
     inputs = tiny.inputs([3, 2])
     expected = logits(model, inputs)
     torch.testing.assert_close(logits(torch.compile(model), inputs), expected, atol=EXACT, rtol=0)

@@ -47,7 +47,8 @@ def _export(options: argparse.Namespace) -> None:
     if options.meld is not None and not options.int8:
         options.parser.error("--meld measures what --int8 costs, found no --int8")
     _needed("onnx")  # says at once what it lacks
-    if is_exported(find_model(options.model)):
+    source = find_model(options.model)
+    if is_exported(source):
         raise ValueError(f"A model to export must be one of torch, found one that is exported, {options.model}.")
     dialogues = None if options.meld is None else _meld(options)
     with remarks(), new_folder(options.output) as unfinished:
@@ -62,7 +63,7 @@ def _export(options: argparse.Namespace) -> None:
                     _compare(options.split, pipes, dialogues)
         from ..hub.license import copy_license
 
-        copy_license(find_model(options.model), unfinished)
+        copy_license(source, unfinished)
     tell(f"Written to {options.output}: {', '.join(sorted(path.name for path in options.output.glob('*.onnx')))}")
 
 

@@ -12,6 +12,7 @@ from transformers import Pipeline, pipeline
 from ..dialogue_m2fnet import Dialogue, Utterance
 from ..media.clip import Clip
 from ..media.sound import is_silent
+from ..weights_m2fnet import loading
 from .cache import Cache, content_hash
 
 # Seconds that a model other than Whisper reads at a time; the library overlaps them.
@@ -76,15 +77,8 @@ def load_recogniser(name: str | Path) -> Pipeline:
         ImportError: where it needs a package that is not installed.
         ValueError: where it cannot be loaded.
     """
-    try:
+    with loading("A speech recognition model", name):
         return pipeline("automatic-speech-recognition", model=str(name))
-    except ImportError:
-        raise
-    except Exception as error:  # the library's are of many kinds, and of many lines
-        raise ValueError(
-            "A speech recognition model must be a folder or a name on the Hub of one that transformers loads, found "
-            f"{str(name)!r}; check the name and the network."
-        ) from error
 
 
 def _recognise(recording: Path, asr: str | Path | Pipeline, audio_track: int | None) -> list[Chunk]:

@@ -206,9 +206,9 @@ def test_memory_and_folders_do_not_grow_with_calls(address: str, folder: Path) -
             assert visitor.predict([[None, None, "Ann", "You came!"]]).problem == ""
 
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(visit, range(2)))
+        list(threads.map(visit, range(5)))
         used = resident()
-        list(threads.map(visit, range(6)))
+        list(threads.map(visit, range(15)))
     assert resident() <= GROWTH * used
     assert threading.active_count() < 100
     assert all(len(list(one.iterdir())) <= CALLS for one in folder.iterdir())
