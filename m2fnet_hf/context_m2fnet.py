@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .label_checks_m2fnet import shown
-from .names_m2fnet import LARGEST_SIZE
+from .names_m2fnet import LARGEST_SIZE, is_whole
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -171,7 +171,7 @@ def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 def _require_number(name: str, value: int, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LARGEST_SIZE:
+    if not is_whole(value, least, LARGEST_SIZE):
         raise ValueError(f"`{name}` must be a whole number from {least} to {LARGEST_SIZE}, found {shown(value)}.")
 
 

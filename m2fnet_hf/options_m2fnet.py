@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from numbers import Integral, Real
+from numbers import Real
 from typing import TYPE_CHECKING, Any, TypedDict
+
+from .names_m2fnet import is_whole
 
 if TYPE_CHECKING:
     from transformers import Pipeline
@@ -51,11 +53,11 @@ def by_step(given: Mapping[str, Any], reads: Sequence[str], pipeline: str) -> tu
     unknown = [name for name in given if not any(name in names for names in steps)]
     if unknown:
         raise TypeError(f"The pipeline takes what `help({pipeline})` lists, found {', '.join(unknown)}.")
-    if given.get("top_k") is not None and not _is_count(given["top_k"]):
+    if given.get("top_k") is not None and not is_whole(given["top_k"], 1):
         raise ValueError(f"`top_k` must be a whole number of at least 1, found {given['top_k']!r}.")
     if "frame_rate" in given and not (isinstance(given["frame_rate"], Real) and float(given["frame_rate"]) > 0):
         raise ValueError(f"`frame_rate` must be above 0 frames per second, found {given['frame_rate']!r}.")
-    if given.get("audio_track") is not None and not _is_count(given["audio_track"]):
+    if given.get("audio_track") is not None and not is_whole(given["audio_track"], 1):
         raise ValueError(f"`audio_track` must be a track's number, from 1 on, found {given['audio_track']!r}.")
     if not isinstance(given.get("cache"), str | os.PathLike | bool | None):
         raise ValueError(f"`cache` must be a folder, or true or false, found {given['cache']!r}.")
@@ -63,10 +65,6 @@ def by_step(given: Mapping[str, Any], reads: Sequence[str], pipeline: str) -> tu
         _check_modalities(given["modalities"], reads)
     # What is not given stays out, because the library puts it in the place of what the pipeline was made with.
     return tuple({name: given[name] for name in names if name in given} for names in steps)
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
 
 
 def _check_modalities(modalities: Any, reads: Sequence[str]) -> None:

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from .names_m2fnet import is_whole
+
 # 25 ms at 16 kHz, one frame of Wav2Vec2: shorter sound is padded to it.
 SHORTEST_SOUND = 400
 
@@ -14,7 +16,7 @@ def check_rate(rate: Any) -> None:
     Raises:
         ValueError: for one.
     """
-    if isinstance(rate, bool) or not isinstance(rate, int) or not 1_000 <= rate <= 1_000_000:
+    if not is_whole(rate, 1_000, 1_000_000):
         raise ValueError(
             f"`feature_extractor.sampling_rate` must be a whole number of Hz from 1000 to 1000000, found {rate!r}."
         )

@@ -117,3 +117,15 @@ def test_metrics_replace_metrics_alone(capsys: pytest.CaptureFixture[str], tmp_p
         wanted = tmp_path if option == "--figures" else path
         assert f"{path.name} must be a new file" in failure(capsys, *given, option, wanted)
         assert path.read_bytes() == MINE
+
+
+def test_metrics_and_predictions_are_two_files_however_they_are_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "test_sent_emo.csv").write_text("\n".join([MELD_HEADER, *MELD_ROWS]))
+    monkeypatch.chdir(tmp_path)
+    Path("here").symlink_to(tmp_path)
+    for other in ("a.json", str(tmp_path / "a.json"), "here/a.json"):
+        given = ["evaluate", "--meld", ".", "--model", "meld-mini", "--output", "a.json", "--predictions", other]
+        assert "--output and --predictions must be two files, found a.json for both" in failure(capsys, *given)
+    assert not Path("a.json").exists()

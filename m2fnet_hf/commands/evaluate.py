@@ -95,7 +95,8 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _outputs(options: argparse.Namespace) -> dict[Path, str]:
     """The kinds of the files that are written, by path."""
-    if options.output is not None and options.output == options.predictions:
+    two = [one.resolve() for one in (options.output, options.predictions) if one is not None]
+    if len(two) > len(set(two)):
         raise ValueError(f"--output and --predictions must be two files, found {options.output} for both.")
     outputs = {options.output: "metrics", options.predictions: "jsonl"}
     if options.figures is not None:
