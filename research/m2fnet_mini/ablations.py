@@ -22,6 +22,7 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {
     # Not all: an actor who has no clip of an emotion needs another one.
     "no-noise": ({"clean": 0.99}, None),
     "no-normalisation": ({"normalize": False}, None),
+    "no-blending": ({"blended": 0.0}, None),
 }
 WITHOUT_VERSIONS: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {"no-augmentation": ({}, {})}
 

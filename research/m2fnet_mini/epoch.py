@@ -6,13 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from .common import CLASSES, NEUTRAL
+from .common import CLASSES, NEUTRAL, SHARES
 from .simulate import ABSENT, Conversation, Stage, plain_text, random_shares
 
 # Which modalities a conversation has, and how often.
 PAIRED = ((("text", "sound", "faces"), 0.45), (("text", "sound"), 0.35), (("text", "faces"), 0.2))
 ACTED = ((("sound",), 0.45), (("faces",), 0.2), (("sound", "faces"), 0.35))
-LONE = ((("text", "sound"), 0.6), (("text", "sound", "faces"), 0.4))
+LONE = ((("text", "sound"), 0.55), (("text", "sound", "faces"), 0.3), (("text", "faces"), 0.15))
+# Where a lone emotion is: in a dialogue of MELD, among the actor's neutral clips, or among their words alone.
+PLACES = (("dialogue", 0.2), ("clips", 0.52), ("words", 0.28))
+LONGEST_LONE = 12  # utterances
 UNKNOWN_SPEAKERS = 0.08
 
 
@@ -52,19 +55,25 @@ def few_words(stage: Stage, settings: Mapping[str, Any]) -> Conversation:
 
 
 def lone_emotion(stage: Stage) -> Conversation:
-    """One emotion in the voice: among an actor's neutral clips, among their words alone, or in a dialogue of MELD."""
-    random = stage.random
-    modalities = choose(LONE, random)
+    """One emotion in a voice or a face, as often as in MELD: see `PLACES`."""
+    random, train = stage.random, stage.tables.splits["train"]
+    modalities, place = choose(LONE, random), choose(PLACES, random)
     actor = cast(stage, ("faces",), 1)[0]
-    if random.random() < 0.33:
-        train = stage.tables.splits["train"]
-        emotion = int(random.integers(CLASSES))
+    if place == "dialogue":
+        # Neutral as often as any emotion would be: the voice does not mean that there is one.
+        emotion = NEUTRAL if random.random() < 1 / CLASSES else draw_emotion(random)
         return stage.inserted(train, int(random.integers(len(train))), emotion, modalities, actor)
-    one = stage.lone(int(random.integers(2, 7)), int(random.integers(1, CLASSES)), modalities, actor)
-    if random.random() < 0.5:
+    one = stage.lone(int(random.integers(2, LONGEST_LONE + 1)), draw_emotion(random), modalities, actor)
+    if place == "clips":
         return one
     silent = one.target.argmax(1) == NEUTRAL
     return replace(one, sound=np.where(silent, ABSENT, one.sound), faces=np.where(silent, ABSENT, one.faces))
+
+
+def draw_emotion(random: np.random.Generator) -> int:
+    """A class that is not neutral, as often as it is in MELD."""
+    shares = np.where(np.arange(CLASSES) == NEUTRAL, 0, SHARES)
+    return int(random.choice(CLASSES, p=shares / shares.sum()))
 
 
 def acted_modalities(settings: Mapping[str, Any], random: np.random.Generator) -> tuple[str, ...]:
@@ -79,7 +88,7 @@ def cast(stage: Stage, modalities: tuple[str, ...], count: int) -> list[str]:
     return stage.random.choice(pool, size=min(count, len(pool)), replace=False).tolist()
 
 
-def choose(options: tuple, random: np.random.Generator) -> tuple[str, ...]:
+def choose(options: tuple, random: np.random.Generator) -> Any:
     return options[random.choice(len(options), p=[share for _, share in options])][0]
 
 

@@ -109,8 +109,27 @@ class Tables:
             [ABSENT if clip.corpus != "ravdess" else int("Dogs" in str(clip.text)) for clip in acted_clips()]
         )
 
+    @cached_property
+    def alike(self) -> list[np.ndarray]:
+        """By clip, the clips of the same voice and emotion, itself among them."""
+        groups: dict[tuple[str, int], list[int]] = {}
+        keys = [(clip.speaker, int(label)) for clip, label in zip(acted_clips(), labels(), strict=True)]
+        for number, key in enumerate(keys):
+            groups.setdefault(key, []).append(number)
+        return [np.array(groups[key]) for key in keys]
+
+    def blend(self, sound: torch.Tensor, rows: torch.Tensor, share: float, random: np.random.Generator) -> torch.Tensor:
+        """Sound [B, U, 768] of these rows, that share of acted clips mixed with up to half of one that is alike."""
+        acted = ((rows >= 0) & (rows < VERSIONS * self.clips)).numpy() & (random.random(rows.shape) < share)
+        others = rows.clamp(min=0).numpy().copy()
+        for place in zip(*np.nonzero(acted), strict=True):
+            clip = random.choice(self.alike[others[place] % self.clips])
+            others[place] = random.integers(VERSIONS) * self.clips + clip
+        weight = torch.from_numpy(random.uniform(0, 0.5, rows.shape) * acted).unsqueeze(-1).to(sound.dtype)
+        return torch.lerp(sound, self.sound[others], weight)
+
     def collate(self, conversations: Sequence[Conversation], units_dropout: float = 0.0) -> dict[str, torch.Tensor]:
-        """The model's inputs, padded, `target` [B, U, C], `distilled` [B]; Action Units may be hidden."""
+        """The model's inputs, padded, `target` [B, U, C], `distilled` [B], `sound_rows` [B, U]; units may be hidden."""
         size = max(map(len, conversations))
 
         def padded(name: str, fill: int = ABSENT) -> torch.Tensor:
@@ -133,6 +152,7 @@ class Tables:
             "text": self.text[text.clamp(min=0)],
             "has_text": text >= 0,
             "sound": self.sound[sound.clamp(min=0)],
+            "sound_rows": sound,
             "has_sound": sound >= 0,
             "units": units,
             "units_known": known,

@@ -21,7 +21,7 @@ def summarise() -> dict[str, Any]:
     text = ("accuracy", "weighted_f1", "macro_f1", "ece", "agreement_with_teacher")
     ravdess = [f"{which}_{how}" for how in ("together", "alone") for which in ("sound", "faces", "sound_faces", "all")]
     pairs = ("text", "text_sound", "all", "sound_faces", "all_without_confusion")
-    given = ("text+sound", "text+sound+faces", "text+sound, among words")
+    given = ("text+sound", "text+sound+faces", "text+sound, among words", "text+sound, other sentence")
     voices = [name + suffix for name in given for suffix in ("", "_pairs")]
     return {
         "1 text alone, MELD test": {name: mean(["all"], "text", name) for name in text},

@@ -43,7 +43,8 @@ SETTINGS: dict[str, Any] = {
     "read_aloud": 700,
     "acted": 450,
     "short": 1200,  # acted conversations of one or two utterances
-    "lone": 600,  # conversations in which one voice has an emotion
+    "lone": 1500,  # conversations in which one voice has an emotion
+    "blended": 0.6,  # share of acted clips that are mixed with another of the same voice and emotion
     "own_words": 0.5,  # acted conversations that have their words, where these are English
     "normalize": True,
     "speaker_strength": 4.0,
@@ -70,6 +71,7 @@ STRANGER_SETTINGS: dict[str, Any] = {
     "acted": 450,
     "short": 50,
     "lone": 0,
+    "blended": 0.0,
     "own_words": 0.0,
     "model": {"hidden_dropout": 0.05, "attention_dropout": 0.1, "classifier_dropout": 0.05},
 }
@@ -128,6 +130,9 @@ def train(run: str, seed: int, changes: dict[str, Any] | None = None, output: Pa
             target = batch.pop("target")
             distilled = batch.pop("distilled")
             teacher_logits = teach(batch, target, distilled, teacher, settings["mixed"])
+            rows = batch.pop("sound_rows")
+            if settings["blended"]:
+                batch["sound"] = tables.blend(batch["sound"], rows, settings["blended"], random)
             batch["sound"] = disturb(batch["sound"], model, settings["input_dropout"])
             logits = model(**batch)
             real = batch["utterance_mask"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from m2fnet_hf.configuration_m2fnet import MELD_EMOTIONS
 from m2fnet_hf.data.acted import ActedClip
@@ -82,6 +83,47 @@ def test_few_words_are_one_or_two_of_any_emotion(stage: Any, modules: dict[str, 
     assert set(np.concatenate([one.target.argmax(1) for one in talks])) == set(range(len(MELD_EMOTIONS)))
     given = {((one.sound >= 0).all(), (one.faces >= 0).all()) for one in talks}
     assert given == {(True, False), (False, True), (True, True)}
+
+
+def test_a_lone_emotion_is_one_of_melds_in_each_place_and_modality(stage: Any, modules: dict[str, ModuleType]) -> None:
+    talks = [modules["epoch"].lone_emotion(stage) for _ in range(1500)]
+    said = np.concatenate([one.target[one.target.max(1) > 0.9].argmax(1) for one in talks])
+    shares = modules["common"].SHARES[1:] / modules["common"].SHARES[1:].sum()
+    assert np.bincount(said[said > 0], minlength=7)[1:] / (said > 0).sum() == pytest.approx(shares, abs=0.05)
+    given = {(bool((one.sound >= 0).any()), bool((one.faces >= 0).any())) for one in talks}
+    assert given == {(True, False), (True, True), (False, True)}
+    heard = [((one.sound >= 0) | (one.faces >= 0)).sum() for one in talks]
+    assert 1 in heard, "among words"
+    assert max(heard) == modules["epoch"].LONGEST_LONE, "among clips"
+
+
+@pytest.fixture
+def tables(stage: Any, modules: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Two versions of each clip of the stage and a synthetic one; a row's number is its only feature."""
+    simulate = modules["simulate"]
+    monkeypatch.setattr(simulate, "VERSIONS", 2)
+    tables = simulate.Tables.__new__(simulate.Tables)
+    tables.clips = len(simulate.acted_clips())
+    tables.sound = torch.arange(2 * tables.clips + 1, dtype=torch.float32).unsqueeze(-1)
+    return tables
+
+
+def test_a_blended_clip_lies_between_itself_and_one_of_the_same_voice_and_emotion(
+    tables: Any, modules: dict[str, ModuleType]
+) -> None:
+    clips = tables.clips
+    rows = torch.tensor([[4, clips + 4, 2 * clips, -1]]).expand(400, -1)
+    sound = tables.sound[rows.clamp(min=0)]
+    blended = tables.blend(sound, rows, 0.5, np.random.default_rng(0))
+    assert torch.equal(blended[:, 2:], sound[:, 2:]), "synthetic and absent sound stay"
+    assert sorted(tables.alike[4]) == [3, 4, 5]
+    alike = torch.tensor([3, 4, 5, clips + 3, clips + 4, clips + 5])
+    for column in (0, 1):
+        changed = (blended[:, column] != sound[:, column]).float().mean()
+        assert 0.3 < changed < 0.5, "half of them, but for those whose other clip is themselves"
+        farthest = (sound[0, column] + alike[[0, -1]]) / 2
+        assert farthest[0] <= blended[:, column].min()
+        assert blended[:, column].max() <= farthest[1]
 
 
 def test_strangers_only_hear(stage: Any, modules: dict[str, ModuleType]) -> None:
