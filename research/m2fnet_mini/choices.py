@@ -7,6 +7,7 @@ Writes `choices.json` beside this file: by alternative, per cent, seed 0; `voice
 """
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 
 from .common import RUNS
 from .evaluate import evaluate
-from .summary import CHOSEN_ON, FOLD_RUNS
+from .summary import CHOSEN_ON, FOLD_RUNS, share
 from .train import train
 
 ALOUD = ("weighted_f1", "agreement_with_text_alone")
@@ -23,7 +24,7 @@ ALTERNATIVES: dict[str, dict[str, Any]] = {
     "as it is": {},
     "no lone emotions": {"lone": 0},
     "600 lone emotions": {"lone": 600},
-    "nothing blended": {"blended": 0.0},
+    "no blending": {"blended": 0.0},
     "neither": {"short": 45, "lone": 0},
     "clean 0.3": {"clean": 0.3},
     "read aloud 350": {"read_aloud": 350},
@@ -33,7 +34,7 @@ ALTERNATIVES: dict[str, dict[str, Any]] = {
     },
 }
 ALL_FOLDS = "voices of all folds"
-BY_VOICES = ("as it is", "600 lone emotions", "nothing blended")
+BY_VOICES = ("as it is", "600 lone emotions", "no blending")
 
 
 def main() -> None:
@@ -48,6 +49,7 @@ def main() -> None:
             keep(found, of_folds, name, voices([measured(run, name) for run in FOLD_RUNS]))
 
 
+@cache
 def measured(run: str, name: str) -> dict[str, Any]:
     """A run of an alternative, trained where it is not there."""
     changes = ALTERNATIVES[name]
@@ -64,11 +66,7 @@ def keep(found: dict[str, Any], part: dict[str, Any], name: str, values: dict[st
 
 def voices(folds: list[dict[str, Any]]) -> dict[str, float]:
     """Right ones of all, per cent, by what was given."""
-    parts = {name: [one["voices"][name] for one in folds] for name in folds[0]["voices"]}
-    return {
-        name: round(100 * sum(one["right"] for one in part) / sum(one["count"] for one in part), 2)
-        for name, part in parts.items()
-    }
+    return {name: round(100 * share([one["voices"][name] for one in folds]), 2) for name in folds[0]["voices"]}
 
 
 def in_short(results: dict[str, Any]) -> dict[str, float]:

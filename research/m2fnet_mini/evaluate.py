@@ -74,7 +74,7 @@ def predict(model: M2FNetMini, tables: Tables, conversations: Sequence[Conversat
     for start in range(0, len(order), 32):
         numbers = order[start : start + 32]
         batch = tables.collate([conversations[n] for n in numbers])
-        del batch["target"], batch["distilled"], batch["sound_rows"]
+        del batch["target"], batch["distilled"]
         with torch.inference_mode():
             logits = model(**batch).numpy()
         for n, row in zip(numbers, logits, strict=True):

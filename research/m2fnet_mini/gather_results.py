@@ -24,7 +24,7 @@ from .ablations import CHANGES, FOLDS_LEFT_OUT, WITHOUT_VERSIONS
 from .calibration import pooled_error
 from .card_tables import fill, tables
 from .common import MELD_EMOTIONS, RUNS
-from .summary import FOLD_RUNS, SEEDS, results, summarise
+from .summary import FOLD_RUNS, SEEDS, results, share, summarise
 from .train import STRANGERS
 
 # From the papers; everything else in the results file was measured here.
@@ -157,8 +157,7 @@ def of_folds(folds: list[dict[str, Any]]) -> dict[str, float]:
         return {}
 
     def right(name: str) -> float:
-        parts = [one["ravdess"][name] for one in folds]
-        return float(sum(part["right"] for part in parts) / sum(part["count"] for part in parts))
+        return share([one["ravdess"][name] for one in folds])
 
     def paired(name: str) -> float:
         return float(np.mean([one["pairs"][name]["weighted_f1"] for one in folds]))

@@ -118,18 +118,28 @@ class Tables:
             groups.setdefault(key, []).append(number)
         return [np.array(groups[key]) for key in keys]
 
-    def blend(self, sound: torch.Tensor, rows: torch.Tensor, share: float, random: np.random.Generator) -> torch.Tensor:
+    def blend(self, rows: torch.Tensor, share: float, random: np.random.Generator) -> torch.Tensor:
         """Sound [B, U, 768] of these rows, that share of acted clips mixed with up to half of one that is alike."""
         acted = ((rows >= 0) & (rows < VERSIONS * self.clips)).numpy() & (random.random(rows.shape) < share)
-        others = rows.clamp(min=0).numpy().copy()
+        rows = rows.clamp(min=0)
+        others = rows.numpy().copy()
         for place in zip(*np.nonzero(acted), strict=True):
             clip = random.choice(self.alike[others[place] % self.clips])
             others[place] = random.integers(VERSIONS) * self.clips + clip
-        weight = torch.from_numpy(random.uniform(0, 0.5, rows.shape) * acted).unsqueeze(-1).to(sound.dtype)
-        return torch.lerp(sound, self.sound[others], weight)
+        weight = torch.from_numpy(random.uniform(0, 0.5, rows.shape) * acted).unsqueeze(-1).to(self.sound.dtype)
+        return torch.lerp(self.sound[rows], self.sound[others], weight)
 
-    def collate(self, conversations: Sequence[Conversation], units_dropout: float = 0.0) -> dict[str, torch.Tensor]:
-        """The model's inputs, padded, `target` [B, U, C], `distilled` [B], `sound_rows` [B, U]; units may be hidden."""
+    def collate(
+        self,
+        conversations: Sequence[Conversation],
+        units_dropout: float = 0.0,
+        blended: float = 0.0,
+        random: np.random.Generator | None = None,
+    ) -> dict[str, torch.Tensor]:
+        """The model's inputs, padded, `target` [B, U, C], `distilled` [B].
+
+        Action Units may be hidden, and that share of acted clips blended, for which `random` is needed.
+        """
         size = max(map(len, conversations))
 
         def padded(name: str, fill: int = ABSENT) -> torch.Tensor:
@@ -151,8 +161,7 @@ class Tables:
         return {
             "text": self.text[text.clamp(min=0)],
             "has_text": text >= 0,
-            "sound": self.sound[sound.clamp(min=0)],
-            "sound_rows": sound,
+            "sound": self.blend(sound, blended, random) if blended else self.sound[sound.clamp(min=0)],
             "has_sound": sound >= 0,
             "units": units,
             "units_known": known,

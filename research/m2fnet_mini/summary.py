@@ -75,9 +75,13 @@ def right(runs: list[str], *keys: str) -> dict[str, Any]:
     """Right ones of all in per cent, over runs."""
     values = {}
     for seed, found in results(runs).items():
-        parts = [at(one, keys) for one in found]
-        values[seed] = 100 * sum(part["right"] for part in parts) / sum(part["count"] for part in parts)
+        values[seed] = 100 * share([at(one, keys) for one in found])
     return seeds(values)
+
+
+def share(parts: list[dict[str, Any]]) -> float:
+    """Right ones of all."""
+    return float(sum(part["right"] for part in parts) / sum(part["count"] for part in parts))
 
 
 def seeds(values: dict[str, float]) -> dict[str, Any]:

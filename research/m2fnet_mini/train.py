@@ -126,13 +126,10 @@ def train(run: str, seed: int, changes: dict[str, Any] | None = None, output: Pa
             progress = (epoch + number / len(steps)) / settings["epochs"]
             for part in optimizer.param_groups:
                 part["lr"] = settings["learning_rate"] * min(1.0, progress * 20) * (1 + np.cos(np.pi * progress)) / 2
-            batch = tables.collate(group, settings["units_dropout"])
+            batch = tables.collate(group, settings["units_dropout"], settings["blended"], random)
             target = batch.pop("target")
             distilled = batch.pop("distilled")
             teacher_logits = teach(batch, target, distilled, teacher, settings["mixed"])
-            rows = batch.pop("sound_rows")
-            if settings["blended"]:
-                batch["sound"] = tables.blend(batch["sound"], rows, settings["blended"], random)
             batch["sound"] = disturb(batch["sound"], model, settings["input_dropout"])
             logits = model(**batch)
             real = batch["utterance_mask"]

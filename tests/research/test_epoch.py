@@ -114,7 +114,7 @@ def test_a_blended_clip_lies_between_itself_and_one_of_the_same_voice_and_emotio
     clips = tables.clips
     rows = torch.tensor([[4, clips + 4, 2 * clips, -1]]).expand(400, -1)
     sound = tables.sound[rows.clamp(min=0)]
-    blended = tables.blend(sound, rows, 0.5, np.random.default_rng(0))
+    blended = tables.blend(rows, 0.5, np.random.default_rng(0))
     assert torch.equal(blended[:, 2:], sound[:, 2:]), "synthetic and absent sound stay"
     assert sorted(tables.alike[4]) == [3, 4, 5]
     alike = torch.tensor([3, 4, 5, clips + 3, clips + 4, clips + 5])
